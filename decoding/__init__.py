@@ -1,0 +1,4 @@
+"""Bases and adapters loaded, grammars, the generation loop and the `Caller`.
+
+Imports `schematune.schemas` only.
+"""

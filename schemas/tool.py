@@ -1,0 +1,203 @@
+"""A tool and a set of tools: one value type for every source, with a fingerprint.
+
+The fingerprint covers names, descriptions and parameters, key order included (outputs are written in
+schema order), but not the order of the tools: the same tools in another order are the same set.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from schematune.schemas.call import ASK, NO_TOOL, RESERVED, Call
+from schematune.schemas.errors import SchemaError
+from schematune.schemas.jsontext import JSON, compact, digest
+from schematune.schemas.sources import read_source
+from schematune.schemas.validate import check_schema, violations
+
+__all__ = ["Tool", "ToolSet"]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool: its name, what it does, and the JSON Schema (type object) of its arguments.
+
+    `bound` names arguments that the program gives and the model never sees; they are not in
+    `parameters`. `function` is what `Answer.run` calls.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, JSON]
+    bound: tuple[str, ...] = ()
+    function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def properties(self) -> Mapping[str, JSON]:
+        """The arguments by name, in the order in which they are written."""
+        return self.parameters.get("properties", {})  # type: ignore[no-any-return]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The required arguments, in schema order."""
+        needed = set(self.parameters.get("required", ()))
+        return tuple(name for name in self.properties if name in needed)
+
+    @cached_property
+    def strict(self) -> Mapping[str, JSON]:
+        """The parameters as calls are held to: no argument that the schema does not list.
+
+        A schema that says something of `additionalProperties` keeps what it says.
+        """
+        closed = {} if "additionalProperties" in self.parameters or not self.properties else _CLOSED
+        return {**self.parameters, **closed}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the tool as the model and the grammar see it."""
+        return digest(self.openai())
+
+    def openai(self) -> dict[str, JSON]:
+        """Return the tool in OpenAI's form."""
+        function = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
+        return {"type": "function", "function": function}
+
+
+_CLOSED: dict[str, JSON] = {"additionalProperties": False}
+
+
+class ToolSet(Sequence[Tool]):
+    """A set of tools, checked once and fingerprinted.
+
+    `sources` is one source or a list of them (see `schematune.schemas.sources.read_source`): functions,
+    pydantic models, OpenAI, Anthropic or MCP tools, JSON Schemas, paths of JSON files. `parallel` says
+    whether one request may lead to several calls. `bound` names arguments that the program fills in
+    (a user id, say): they are taken out of every tool that has them, and the model never sees them.
+
+    Raises `SchemaError` for a broken schema, a tool without a name, a name that stands twice or is
+    reserved (`no_tool`, `ask`), or a reference that leaves the document.
+
+    >>> def add(a: int, b: int = 1) -> int:
+    ...     '''Add two numbers.'''
+    ...     return a + b
+    >>> tools = ToolSet([add])
+    >>> tools["add"].required, tools["add"].function(a=2)
+    (('a',), 3)
+    """
+
+    def __init__(self, sources: Any, *, parallel: bool = True, bound: Iterable[str] = ()) -> None:
+        """See the class."""
+        many = sources if isinstance(sources, list | tuple) else [sources]
+        self.parallel = parallel
+        hidden = tuple(bound)
+        tools: dict[str, Tool] = {}
+        for place, source in enumerate(many):
+            for where, name, description, parameters, function in read_source(source, f"tools[{place}]"):
+                if name in tools:
+                    raise SchemaError(f"the name {name!r} stands twice", where=where, fix="rename one of the tools")
+                if name in RESERVED:
+                    raise SchemaError(f"the name {name!r} is reserved", where=where, fix="rename the tool")
+                tools[name] = _checked(Tool(name, description, parameters, (), function), hidden, where)
+        if not tools:
+            raise SchemaError("no tool at all", where="tools", fix="give at least one")
+        unknown = set(hidden) - {name for tool in tools.values() for name in tool.bound}
+        if unknown:
+            raise SchemaError(f"no tool has the bound argument {sorted(unknown)[0]!r}", where="bound")
+        self._tools = tools
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the tool of that name, or at that place."""
+        if isinstance(key, str):
+            return self._tools[key]
+        return list(self._tools.values())[key]
+
+    def __len__(self) -> int:
+        """Return the number of tools."""
+        return len(self._tools)
+
+    def __iter__(self) -> Iterator[Tool]:
+        """Iterate over the tools, in the order given."""
+        return iter(self._tools.values())
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a tool of that name."""
+        return name in self._tools
+
+    def __repr__(self) -> str:
+        """Show the names and the beginning of the fingerprint."""
+        return f"ToolSet({', '.join(self._tools)}; {self.fingerprint[:12]})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in the order given."""
+        return tuple(self._tools)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the tools (in any order) and whether calls may be parallel."""
+        return digest([self.parallel, sorted(tool.fingerprint for tool in self)])
+
+    def openai(self) -> list[dict[str, JSON]]:
+        """Return the tools in OpenAI's form."""
+        return [tool.openai() for tool in self]
+
+    def subset(self, names: Iterable[str]) -> "ToolSet":
+        """Return the tools of these names only; raises `SchemaError` for a name that is not here."""
+        wanted = list(dict.fromkeys(names))
+        unknown = [name for name in wanted if name not in self]
+        if unknown:
+            raise SchemaError(f"no tool named {unknown[0]!r}", where="tools", fix=f"known: {', '.join(self.names)}")
+        if not wanted:
+            raise SchemaError("a subset without a tool", where="tools", fix="permit at least one")
+        return self._with(self._tools[name] for name in wanted)
+
+    def rebind(self, other: "ToolSet") -> "ToolSet":
+        """Return these tools with the functions of `other`, matched by name."""
+        return self._with(
+            replace(tool, function=other[tool.name].function) if tool.name in other else tool for tool in self
+        )
+
+    def violations(self, call: Call) -> list[str]:
+        """List what is wrong with a call: its name, its arguments; empty where it is right.
+
+        >>> ToolSet({"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}}).violations(
+        ...     Call("f", {"n": "x"}))
+        ['f.n: "x" is not of type "integer"']
+        """
+        if call.name == NO_TOOL:
+            return [] if not call.arguments else ["no_tool: takes no arguments"]
+        if call.name == ASK:
+            return self._ask_violations(call)
+        if call.name not in self:
+            return [f"{call.name}: no such tool"]
+        return [f"{call.name}.{line}" for line in violations(self._tools[call.name].strict, dict(call.arguments))]
+
+    def _ask_violations(self, call: Call) -> list[str]:
+        tool, missing = call.arguments.get("tool"), call.arguments.get("missing")
+        if set(call.arguments) != {"tool", "missing"} or tool not in self:
+            return ["ask.tool: names no tool of the set"]
+        needed = self._tools[tool].required
+        if not isinstance(missing, list) or not missing or [n for n in needed if n in missing] != missing:
+            return [f"ask.missing: not required arguments of {tool}, in schema order"]
+        return []
+
+    def _with(self, tools: Iterable[Tool]) -> "ToolSet":
+        other = object.__new__(ToolSet)
+        other.parallel = self.parallel
+        other._tools = {tool.name: tool for tool in tools}
+        return other
+
+
+def _checked(tool: Tool, hidden: Sequence[str], where: str) -> Tool:
+    place = f"{where} ({tool.name})"
+    check_schema(tool.parameters, where=place)
+    compact(dict(tool.parameters))
+    kind = tool.parameters.get("type", "object")
+    if kind != "object":
+        raise SchemaError(f"the parameters are of type {kind!r}", where=place, fix='"type": "object"')
+    bound = tuple(name for name in hidden if name in tool.properties)
+    parameters = {"type": "object", **tool.parameters}
+    if bound:
+        parameters["properties"] = {k: v for k, v in tool.properties.items() if k not in bound}
+        parameters["required"] = [name for name in tool.parameters.get("required", ()) if name not in bound]
+    return replace(tool, parameters=parameters, bound=bound)

@@ -1,0 +1,114 @@
+"""Schemas checked and values validated, with formats on and nothing fetched.
+
+jsonschema-rs does the work (draft chosen by `$schema`, 2020-12 without one). A `$ref` that leaves the
+document is refused before a validator is built, and the validator's own retriever refuses too.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+import jsonschema_rs
+
+from schematune.schemas.errors import SchemaError
+from schematune.schemas.jsontext import JSON, compact, strict_loads
+
+__all__ = ["check_schema", "is_valid", "violations"]
+
+MAX_DEPTH = 64
+MAX_NODES = 200_000
+
+
+class _Validator(Protocol):
+    def is_valid(self, instance: Any) -> bool: ...
+    def iter_errors(self, instance: Any) -> Iterator[Any]: ...
+
+
+def _refuse(uri: str) -> JSON:
+    raise ValueError(f"remote reference {uri} is not fetched")
+
+
+@lru_cache(maxsize=4096)
+def _validator(text: str) -> _Validator:
+    schema = strict_loads(text)
+    options = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
+    return jsonschema_rs.validator_for(  # type: ignore[no-any-return]
+        schema, validate_formats=True, retriever=_refuse, pattern_options=options
+    )
+
+
+def _remote_references(schema: JSON) -> Iterator[tuple[str, str]]:
+    stack: list[tuple[str, JSON, int]] = [("#", schema, 0)]
+    nodes = 0
+    while stack:
+        path, node, depth = stack.pop()
+        nodes += 1
+        if depth > MAX_DEPTH or nodes > MAX_NODES:
+            raise SchemaError(
+                f"nested deeper than {MAX_DEPTH} levels or larger than {MAX_NODES} nodes",
+                where=path,
+                fix="split the schema or flatten it",
+            )
+        if isinstance(node, Mapping):
+            for key in ("$ref", "$dynamicRef", "$recursiveRef"):
+                target = node.get(key)
+                if isinstance(target, str) and not target.startswith("#"):
+                    yield f"{path}/{key}", target
+            stack.extend((f"{path}/{key}", value, depth + 1) for key, value in node.items())
+        elif isinstance(node, list):
+            stack.extend((f"{path}/{i}", value, depth + 1) for i, value in enumerate(node))
+
+
+def _own_ids(schema: JSON) -> set[str]:
+    if isinstance(schema, Mapping):
+        own = {schema[key] for key in ("$id", "id") if isinstance(schema.get(key), str)}
+        return own.union(*(_own_ids(value) for value in schema.values()))
+    if isinstance(schema, list):
+        return set().union(*(_own_ids(value) for value in schema))
+    return set()
+
+
+def check_schema(schema: JSON, *, where: str = "schema") -> None:
+    """Raise `SchemaError` unless `schema` is a JSON Schema that can be validated without fetching anything.
+
+    >>> check_schema({"type": "objekt"}, where="tools.json[0]")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    schematune.schemas.errors.SchemaError: tools.json[0]: not a valid JSON Schema: ...
+    """
+    if not isinstance(schema, Mapping | bool):
+        raise SchemaError("a schema is an object or a boolean", where=where)
+    remote = list(_remote_references(schema))
+    ids = _own_ids(schema) if remote else set()
+    for path, target in remote:
+        if target.split("#")[0] not in ids:
+            raise SchemaError(
+                f"{path} refers to {target!r}, outside this document; nothing is fetched",
+                where=where,
+                fix='copy it into "$defs" and refer to "#/$defs/..."',
+            )
+    try:
+        jsonschema_rs.meta.validate(schema)
+        _validator(compact(schema))
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise SchemaError(f"not a valid JSON Schema: {reason}", where=where, fix="mend the schema") from error
+
+
+def is_valid(schema: JSON, value: JSON) -> bool:
+    """Tell whether `value` fits `schema`, formats checked.
+
+    >>> is_valid({"format": "date"}, "2026-02-30")
+    False
+    """
+    return _validator(compact(schema)).is_valid(value)
+
+
+def violations(schema: JSON, value: JSON) -> list[str]:
+    """List what keeps `value` from fitting `schema`, each with its path; empty where it fits.
+
+    >>> violations({"properties": {"n": {"type": "integer"}}}, {"n": "x"})
+    ['n: "x" is not of type "integer"']
+    """
+    errors = _validator(compact(schema)).iter_errors(value)
+    return [f"{'.'.join(map(str, e.instance_path)) or '(top)'}: {e.message}" for e in errors]
