@@ -82,7 +82,8 @@ class Answer:
     """What came of one request: valid calls, or why not.
 
     `status` is `"called"`, `"ask"` (then `tool` and `missing` are set), `"no_tool"`, or `"error"`
-    (then `error` is set and `calls` is empty). `text` is the completion as decoded.
+    (then `error` is set and `calls` is empty). `text` is the completion as decoded. By tool, `bound` holds
+    the arguments that the program gave, `unbound` the names of those that it did not give.
 
     >>> Answer.of([Call.ask("book", ["date"])]).missing
     ('date',)
@@ -97,6 +98,7 @@ class Answer:
     error: SchematuneError | None = None
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict, repr=False, compare=False)
     bound: Mapping[str, JSON] = field(default_factory=dict, repr=False, compare=False)
+    unbound: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, calls: Sequence[Call], **rest: Any) -> "Answer":
@@ -125,7 +127,7 @@ class Answer:
 
         `confirm` is asked before each call; where it returns false, that call is skipped and its
         result is None. Arguments bound by the program are added here. Raises `DecodeError` where
-        the answer is an error or a tool has no function; nothing is run then.
+        the answer is an error, a tool has no function, or a bound argument no value; nothing is run then.
         """
         if self.error is not None:
             raise self.error
@@ -134,6 +136,9 @@ class Answer:
             raise DecodeError(
                 f"no Python function is bound to {', '.join(unbound)}", fix="pass the functions: Caller(..., tools=[f])"
             )
+        lacking = [f"{call.name}.{name}" for call in self.calls for name in self.unbound.get(call.name, ())]
+        if lacking:
+            raise DecodeError(f"the bound argument {lacking[0]} has no value", fix="give it: caller(..., bound={...})")
         results: list[Any] = []
         for call in self.calls:
             allowed = confirm is None or confirm(call)

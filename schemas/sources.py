@@ -103,7 +103,8 @@ def _from_function(function: Callable[..., Any], where: str) -> RawTool:
     place = f"{where} ({name})"
     documentation = inspect.getdoc(function) or ""
     description = re.split(r"\n\s*\n|\n(?:Args|Arguments|Parameters|Returns):", documentation)[0]
-    notes = dict(m.groups() for line in documentation.splitlines() if (m := _ARGUMENT.match(line)))
+    matches = [match for line in documentation.splitlines() if (match := _ARGUMENT.match(line))]
+    notes = {match[1]: match[2] for match in matches}
     fields: dict[str, Any] = {}
     try:
         hints = get_type_hints(function, include_extras=True)

@@ -47,9 +47,10 @@ class Tool:
     def strict(self) -> Mapping[str, JSON]:
         """The parameters as calls are held to: no argument that the schema does not list.
 
-        A schema that says something of `additionalProperties` keeps what it says.
+        A schema that says something of `additionalProperties` keeps what it says, and one without
+        `properties` is open.
         """
-        closed = {} if "additionalProperties" in self.parameters or not self.properties else _CLOSED
+        closed = {} if "additionalProperties" in self.parameters or "properties" not in self.parameters else _CLOSED
         return {**self.parameters, **closed}
 
     @cached_property
@@ -66,7 +67,7 @@ class Tool:
 _CLOSED: dict[str, JSON] = {"additionalProperties": False}
 
 
-class ToolSet(Sequence[Tool]):
+class ToolSet:
     """A set of tools, checked once and fingerprinted.
 
     `sources` is one source or a list of them (see `schematune.schemas.sources.read_source`): functions,
@@ -105,11 +106,9 @@ class ToolSet(Sequence[Tool]):
             raise SchemaError(f"no tool has the bound argument {sorted(unknown)[0]!r}", where="bound")
         self._tools = tools
 
-    def __getitem__(self, key: Any) -> Any:
-        """Return the tool of that name, or at that place."""
-        if isinstance(key, str):
-            return self._tools[key]
-        return list(self._tools.values())[key]
+    def __getitem__(self, name: str) -> Tool:
+        """Return the tool of that name."""
+        return self._tools[name]
 
     def __len__(self) -> int:
         """Return the number of tools."""
@@ -173,7 +172,7 @@ class ToolSet(Sequence[Tool]):
         return [f"{call.name}.{line}" for line in violations(self._tools[call.name].strict, dict(call.arguments))]
 
     def _ask_violations(self, call: Call) -> list[str]:
-        tool, missing = call.arguments.get("tool"), call.arguments.get("missing")
+        tool, missing = str(call.arguments.get("tool")), call.arguments.get("missing")
         if set(call.arguments) != {"tool", "missing"} or tool not in self:
             return ["ask.tool: names no tool of the set"]
         needed = self._tools[tool].required

@@ -32,7 +32,7 @@ def _refuse(uri: str) -> JSON:
 def _validator(text: str) -> _Validator:
     schema = strict_loads(text)
     options = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
-    return jsonschema_rs.validator_for(  # type: ignore[no-any-return]
+    return jsonschema_rs.validator_for(
         schema, validate_formats=True, retriever=_refuse, pattern_options=options
     )
 
@@ -88,7 +88,7 @@ def check_schema(schema: JSON, *, where: str = "schema") -> None:
                 fix='copy it into "$defs" and refer to "#/$defs/..."',
             )
     try:
-        jsonschema_rs.meta.validate(schema)
+        jsonschema_rs.meta.validate(schema if isinstance(schema, bool) else dict(schema))
         _validator(compact(schema))
     except (ValueError, jsonschema_rs.ValidationError) as error:
         reason = str(error).splitlines()[0]

@@ -1,0 +1,238 @@
+"""A user's own examples multiplied: the values that can be traced in a request are swapped for others.
+
+An argument is traced where the request holds it literally, or holds one of its sayings (a date, a time, a
+number, an enum's words). The new value is another example's, or drawn from the schema, and is said in the
+same way. What cannot be traced stays as it is.
+"""
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from schematune.schemas.call import RESERVED, Call
+from schematune.schemas.jsontext import JSON
+from schematune.schemas.pair import Evidence, Pair
+from schematune.schemas.sayings import sayings
+from schematune.schemas.tool import ToolSet
+from schematune.schemas.values import Sampler, resolve
+
+__all__ = ["Multiplier", "trace"]
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in a request where an argument is said: offsets, the argument, and which saying it is."""
+
+    start: int
+    end: int
+    call: int
+    path: Path
+    way: int
+    cased: bool
+
+
+def _leaves(schema: Mapping[str, JSON], value: JSON, path: Path, root: JSON) -> Iterator[tuple[Path, Mapping[str, JSON], JSON]]:
+    schema = resolve(schema, root)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(schema.get("properties", {}).get(key, {}), item, (*path, key), root)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _leaves(schema.get("items", {}), item, (*path, place), root)
+    else:
+        yield path, schema, value
+
+
+def _today(pair: Pair) -> date | None:
+    try:
+        return datetime.fromisoformat(pair.context["now"]).date()
+    except (KeyError, ValueError):
+        return None
+
+
+def _find(text: str, said: str, taken: list[tuple[int, int]]) -> tuple[int, int] | None:
+    for match in re.finditer(rf"(?<!\w){re.escape(said)}(?!\w)", text, re.IGNORECASE):
+        if all(match.end() <= start or match.start() >= end for start, end in taken):
+            return match.span()
+    return None
+
+
+def trace(pair: Pair, tools: ToolSet) -> list[Slot]:
+    """Find where each argument of a pair is said in its request; longer values are placed first.
+
+    >>> tools = ToolSet({"name": "w", "parameters": {"properties": {"city": {"type": "string"}}}})
+    >>> [(s.start, s.end, s.path) for s in trace(Pair.of("rain in Oslo?", [Call("w", {"city": "Oslo"})]), tools)]
+    [(8, 12, ('city',))]
+    """
+    today, text = _today(pair), pair.request
+    found: list[Slot] = []
+    leaves = [
+        (place, path, schema, value)
+        for place, call in enumerate(pair.calls)
+        if call.name in tools
+        for path, schema, value in _leaves(tools[call.name].parameters, dict(call.arguments), (), tools[call.name].parameters)
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    ]
+    for place, path, schema, value in sorted(leaves, key=lambda leaf: -len(str(leaf[3]))):
+        ways = list(dict.fromkeys([*sayings(schema, str(path[-1]), value, today), str(value)]))
+        taken = [(slot.start, slot.end) for slot in found]
+        for said in sorted(ways, key=len, reverse=True):
+            span = _find(text, said, taken) if said else None
+            if span:
+                found.append(Slot(*span, place, path, ways.index(said), text[slice(*span)] == said))
+                break
+    return sorted(found, key=lambda slot: slot.start)
+
+
+class Multiplier:
+    """Makes new pairs from examples by swapping values, for ever."""
+
+    def __init__(self, examples: Iterable[Pair], tools: ToolSet, rng: random.Random) -> None:
+        """`examples` fit `tools`."""
+        self.tools, self.rng = tools, rng
+        self.examples = [(pair, self._free(pair, trace(pair, tools))) for pair in examples]
+        self.seen: dict[tuple[str, Path], list[JSON]] = defaultdict(list)
+        for pair, slots in self.examples:
+            for slot in slots:
+                value = _get(pair.calls[slot.call].arguments, slot.path)
+                self.seen[pair.calls[slot.call].name, _general(slot.path)].append(value)
+
+    def pair(self) -> Pair | None:
+        """Return an example with some values swapped, None where nothing could be."""
+        pair, slots = self.rng.choice(self.examples)
+        shifted, today = self._another_day(pair)
+        arguments: list[JSON] = [_copy(dict(call.arguments)) for call in pair.calls]
+        text, offset, evidence = pair.request, 0, []
+        changed = shifted is not pair
+        for slot in slots:
+            call = pair.calls[slot.call]
+            schema = self._schema(call.name, slot.path)
+            value = _get(arguments[slot.call], slot.path)
+            dated = str(schema.get("format", "")).startswith("date")
+            if dated and today or self.rng.random() < 0.7:
+                value = self._other(call.name, slot.path, schema, today)
+            said, rule = self._say(schema, slot, value, today)
+            if rule == "span" and isinstance(value, str):
+                value = said
+            start, end = slot.start + offset, slot.end + offset
+            changed |= text[start:end] != said
+            text = text[:start] + said + text[end:]
+            offset += len(said) - (slot.end - slot.start)
+            _put(arguments[slot.call], slot.path, value)
+            evidence.append(Evidence(".".join(map(str, (slot.call, *slot.path))), rule, start, start + len(said)))
+        if not changed:
+            return None
+        calls = tuple(Call(call.name, new) for call, new in zip(pair.calls, arguments, strict=True))
+        traced = {item.path for item in evidence}
+        kept = [e for e in self._untraced(calls) if e.path not in traced]
+        messages = _with_request(pair, text)
+        return replace(
+            shifted, messages=messages, calls=calls, evidence=(*evidence, *kept), source=f"from {pair.source}", template=pair.source
+        )
+
+    def _free(self, pair: Pair, slots: list[Slot]) -> list[Slot]:
+        """Return the slots that can change on their own.
+
+        Where a date, a time or a number is not traced, it may hang on others (an end on a start): then
+        none of them moves. Nor does a value that also stands, untraced, in another argument.
+        """
+        traced = {(slot.call, slot.path) for slot in slots}
+        loose = [
+            (schema, value)
+            for place, call in enumerate(pair.calls)
+            if call.name in self.tools
+            for path, schema, value in self._arguments(call)
+            if (place, path) not in traced and not isinstance(value, bool)
+        ]
+        tied = any(_measured(schema) for schema, _ in loose)
+        values = [value for _, value in loose]
+        return [
+            slot
+            for slot in slots
+            if not (tied and _measured(self._schema(pair.calls[slot.call].name, slot.path)))
+            and _get(pair.calls[slot.call].arguments, slot.path) not in values
+        ]
+
+    def _arguments(self, call: Call) -> Iterator[tuple[Path, Mapping[str, JSON], JSON]]:
+        root = self.tools[call.name].parameters
+        return _leaves(root, dict(call.arguments), (), root)
+
+    def _another_day(self, pair: Pair) -> tuple[Pair, date | None]:
+        """Move the context to another day where every date of the calls is traced, so that all can move."""
+        today = _today(pair)
+        slots = next(slots for other, slots in self.examples if other is pair)
+        traced = {(slot.call, slot.path) for slot in slots}
+        if today is None or self.rng.random() < 0.2:
+            return pair, today
+        for place, call in enumerate(pair.calls):
+            if call.name in RESERVED:
+                continue
+            for path, schema, _ in self._arguments(call):
+                if str(schema.get("format", "")).startswith("date") and (place, path) not in traced:
+                    return pair, today
+        now = datetime.fromisoformat(pair.context["now"]) + timedelta(days=self.rng.randrange(1, 700))
+        return replace(pair, context={**pair.context, "now": now.isoformat(timespec="minutes")}), now.date()
+
+    def _schema(self, name: str, path: Path) -> Mapping[str, JSON]:
+        root = self.tools[name].parameters
+        schema = resolve(root, root)
+        for part in path:
+            inner = schema.get("items", {}) if isinstance(part, int) else schema.get("properties", {}).get(part, {})
+            schema = resolve(inner, root)
+        return schema
+
+    def _other(self, name: str, path: Path, schema: Mapping[str, JSON], today: date | None) -> JSON:
+        known = self.seen[name, _general(path)]
+        dated = "format" in schema and str(schema["format"]).startswith("date")
+        if known and not dated and self.rng.random() < 0.5:
+            return self.rng.choice(known)
+        return Sampler(self.rng, root=self.tools[name].parameters, today=today).value(schema, str(path[-1]))
+
+    def _say(self, schema: Mapping[str, JSON], slot: Slot, value: JSON, today: date | None) -> tuple[str, str]:
+        ways = list(dict.fromkeys([*sayings(schema, str(slot.path[-1]), value, today), str(value)]))
+        said = ways[slot.way] if slot.way < len(ways) and self.rng.random() < 0.5 else self.rng.choice(ways[:-1] or ways)
+        if not slot.cased:
+            said = said.lower()
+        free = isinstance(value, str) and not any(key in schema for key in ("enum", "format", "pattern", "const"))
+        return said, "span" if free or said == value else "context" if today and "format" in schema else "said"
+
+    def _untraced(self, calls: tuple[Call, ...]) -> Iterator[Evidence]:
+        for place, call in enumerate(calls):
+            for path, _, _ in _leaves({}, dict(call.arguments), (), {}):
+                yield Evidence(".".join(map(str, (place, *path))), "default")
+
+
+def _measured(schema: Mapping[str, JSON]) -> bool:
+    return "format" in schema or "pattern" in schema or schema.get("type") in ("integer", "number")
+
+
+def _general(path: Path) -> Path:
+    return tuple("*" if isinstance(part, int) else part for part in path)
+
+
+def _copy(value: JSON) -> JSON:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def _get(value: JSON, path: Path) -> JSON:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _put(value: JSON, path: Path, new: JSON) -> None:
+    for part in path[:-1]:
+        value = value[part]
+    value[path[-1]] = new
+
+
+def _with_request(pair: Pair, text: str) -> tuple[Mapping[str, JSON], ...]:
+    last = max(place for place, message in enumerate(pair.messages) if message.get("role") == "user")
+    return tuple({**m, "content": text} if place == last else m for place, m in enumerate(pair.messages))

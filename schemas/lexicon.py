@@ -1,0 +1,226 @@
+"""Word lists for wording requests and inventing tools, and pools of realistic values.
+
+General English only: nothing here names a tool, an argument or a value of a benchmark. The pools come
+from faker, seeded, and are made once per process.
+"""
+
+import random
+import re
+from functools import lru_cache
+
+from faker import Faker
+
+__all__ = ["ADJECTIVES", "CHATTER", "NOUNS", "OPENERS", "SMALL_TALK", "VERBS", "pool", "words_of"]
+
+
+def words_of(name: str) -> list[str]:
+    """Split an identifier into lower-case words.
+
+    >>> words_of("getHTTPStatus_v2.byUser"), words_of("party-size")
+    (['get', 'http', 'status', 'v2', 'by', 'user'], ['party', 'size'])
+    """
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return [word for word in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if word]
+
+
+VERBS: dict[str, tuple[str, ...]] = {
+    "create": ("create", "make", "set up", "add", "put in", "new"),
+    "add": ("add", "put", "include", "stick in"),
+    "set": ("set", "put", "change", "adjust"),
+    "update": ("update", "change", "edit", "amend", "fix"),
+    "move": ("move", "shift", "push", "bring"),
+    "cancel": ("cancel", "drop", "call off", "scrap", "get rid of", "give up"),
+    "delete": ("delete", "remove", "get rid of", "wipe", "throw out"),
+    "remove": ("remove", "take out", "delete", "drop"),
+    "send": ("send", "shoot over", "fire off", "write"),
+    "message": ("message", "ping", "text", "tell", "let know"),
+    "book": ("book", "reserve", "arrange", "get me", "grab"),
+    "reserve": ("reserve", "book", "block", "get", "hold"),
+    "order": ("order", "get", "get me", "call", "buy"),
+    "record": ("record", "log", "enter", "note down", "file", "put through"),
+    "log": ("log", "record", "track", "note"),
+    "request": ("request", "ask for", "apply for", "put in for", "hand in"),
+    "invoice": ("invoice", "bill", "charge"),
+    "issue": ("issue", "send out", "write up"),
+    "pay": ("pay", "settle", "transfer"),
+    "buy": ("buy", "get", "order", "purchase"),
+    "sell": ("sell", "put up for sale"),
+    "start": ("start", "begin", "launch", "kick off", "run"),
+    "stop": ("stop", "end", "halt", "quit"),
+    "open": ("open", "open up", "start"),
+    "close": ("close", "shut", "finish"),
+    "turn": ("turn", "switch"),
+    "enable": ("enable", "turn on", "switch on", "activate"),
+    "disable": ("disable", "turn off", "switch off"),
+    "upload": ("upload", "put up", "attach"),
+    "download": ("download", "grab", "save"),
+    "share": ("share", "pass on", "send"),
+    "invite": ("invite", "ask", "bring in"),
+    "assign": ("assign", "give", "hand"),
+    "schedule": ("schedule", "plan", "set up", "arrange", "put in"),
+    "remind": ("remind me", "nudge me"),
+    "rate": ("rate", "score", "review"),
+    "convert": ("convert", "change", "turn"),
+    "translate": ("translate", "turn"),
+    "calculate": ("calculate", "compute", "work out", "figure out", "what is", "find"),
+    "compute": ("compute", "calculate", "work out", "what is"),
+    "estimate": ("estimate", "guess", "work out"),
+    "compare": ("compare", "contrast"),
+    "analyze": ("analyze", "look into", "examine", "go through"),
+    "generate": ("generate", "make", "produce", "create"),
+    "register": ("register", "sign up", "enrol"),
+    "play": ("play", "put on", "start"),
+    "get": ("get", "show me", "give me", "what is", "what's", "fetch", "look up", "tell me", "pull up", "check"),
+    "find": ("find", "find me", "look for", "search for", "i'm looking for", "locate", "where is", "dig up"),
+    "search": ("search", "search for", "look for", "find", "look up", "hunt down"),
+    "list": ("list", "show me", "what are", "give me", "show"),
+    "show": ("show", "show me", "display", "let me see"),
+    "check": ("check", "look up", "verify", "see", "what is"),
+    "track": ("track", "follow", "where is"),
+    "fetch": ("fetch", "get", "retrieve", "pull"),
+    "retrieve": ("retrieve", "get", "fetch", "show me", "pull up"),
+    "predict": ("predict", "forecast", "estimate"),
+    "read": ("read", "open", "show me"),
+    "write": ("write", "save", "put down"),
+    "save": ("save", "store", "keep"),
+    "rename": ("rename", "call"),
+    "approve": ("approve", "sign off", "accept"),
+    "reject": ("reject", "decline", "turn down"),
+    "renew": ("renew", "extend"),
+    "report": ("report", "flag", "let them know about"),
+    "clean": ("clean", "clear", "tidy up"),
+    "print": ("print", "print out"),
+    "lock": ("lock", "secure"),
+    "scan": ("scan", "check"),
+    "measure": ("measure", "take"),
+    "plan": ("plan", "draw up", "work out"),
+    "submit": ("submit", "hand in", "send in", "file"),
+    "publish": ("publish", "post", "put out"),
+    "return": ("return", "send back"),
+    "hire": ("hire", "rent", "take on"),
+    "rent": ("rent", "hire", "get"),
+    "sync": ("sync", "bring up to date"),
+    "mute": ("mute", "silence"),
+    "water": ("water",),
+    "feed": ("feed",),
+    "repair": ("repair", "fix", "mend"),
+}
+"""Verbs as tools are named with them, and how people say them."""
+
+NOUNS: tuple[str, ...] = tuple(
+    """
+    account address agenda airport alarm album animal apartment appliance application appointment archive
+    article asset assignment asteroid auction audit backup badge balance ballot bank basket battery beacon bed
+    bike bill blanket blog boat book booking bottle box branch bridge budget bug building bus cabin cake
+    calendar call camera campaign candidate car card cargo carpet cart case catalog cell certificate chair
+    channel chapter charge chart check class client clinic clock cloud club coach code coffee coin collection
+    comment commit company complaint concert contact container contract course coupon crate crop customer cycle
+    dashboard data dataset deal deadline debt delivery department deposit design desk device diagnosis diet
+    dinner directory discount dish dispatch document dog domain donation door draft drawer dress drone drug
+    duty editor election elevator email employee engine entry equation essay estate event exam exchange
+    exercise exhibit expense experiment export fabric facility factory farm fee feed ferry field file film
+    filter fine fleet flight floor flower folder forecast forest form formula forum fridge fund furniture
+    gallery game garage garden gate gene gift glass goal grade grant graph group guest guide habit hall
+    harvest headline heater hike holiday home horse hospital hotel house image income index ingredient
+    inspection insurance interview inventory invoice island issue item job journal journey keyboard kit
+    kitchen lab label lake lamp landlord language laptop laundry lawn lawyer lead league lease lecture lens
+    lesson letter level library licence light line list loan locker log lottery luggage lunch machine mail
+    manual map market match matrix meal measurement medicine meeting member memo menu merchant message meter
+    milestone mill mine mirror mission model module molecule mood mortgage motor museum network newsletter
+    note notice notification nurse office offer order organ outage oven package painting panel parcel park
+    part partner party passport password patent patient payment payroll pension permit pet phone photo
+    pipeline pitch plan planet plant platform plot podcast poem policy poll pool port portfolio post poster
+    prescription price printer prize product profile program project property proposal protein puzzle quest
+    question queue quiz quota quote rack radio receipt recipe record refund region rehearsal reminder rental
+    repair report repository request reservation residue result review reward ride risk road robot role room
+    rota route rule salary sale sample scan schedule school score screen sculpture season seat section sensor
+    sentence server service session shelf shift ship shipment shoe shop shower signal skill sketch slot
+    snapshot song sound source species spectrum spreadsheet stage star station statement statistics stock
+    storage store storm story stream street student studio subscription suite summary supplier survey symptom
+    system table tank target task tax taxi team temperature template tenant tent term test theater therapy
+    ticket tide timer tool topic tour tower toy trace track trade trail train training transaction transcript
+    transfer trip truck tube tunnel tutor tyre umbrella uniform unit update user vacancy vaccine valley valve
+    van vault vehicle vendor venue version video village visa visit visitor voice volume vote voucher wallet
+    warehouse warranty water wave wedding wheel wifi window wine word workout workshop wound yacht yield zone
+    """.split()
+)
+
+ADJECTIVES: tuple[str, ...] = tuple(
+    """
+    active annual average basic big black blue bright calm central cheap clean clear closed cold common current
+    daily dark deep detailed digital direct double draft early easy electric empty entire exact express external
+    fast final fixed flat flexible foreign formal free fresh full general global gold good green half hard heavy
+    hidden high hot huge internal large last late light local long loud low main major manual medium mild minor
+    mobile modern monthly narrow natural new next nice normal old online open orange organic outdoor partial
+    personal pink plain premium primary private public pure quick quiet random rare raw recent red regional
+    regular remote rough round safe secondary senior shared sharp short silent silver simple single slow small
+    smart soft solid special standard steady strong sweet tall temporary thick thin tiny total upper urban urgent
+    valid vintage warm weekly white wide wild young yellow
+    """.split()
+)
+
+OPENERS: tuple[str, ...] = (
+    "please", "can you", "could you", "could you please", "can you please", "i want to", "i'd like to",
+    "i would like to", "i need to", "i have to", "help me", "hey,", "hi,", "hello,", "ok,", "pls", "would you",
+    "let's", "we need to", "i'm trying to", "go ahead and", "just", "quickly", "now", "hey can you", "hi, please",
+    "i was wondering if you could", "would it be possible to", "do me a favour and", "you should", "kindly",
+)  # fmt: skip
+"""What stands before a command."""
+
+CHATTER: tuple[str, ...] = (
+    "hi there.", "good morning!", "hey, quick one.", "sorry to bother you.", "ok so here's the thing.",
+    "thanks for earlier.", "one more thing.", "i almost forgot.", "busy day today.", "my boss just called.",
+    "i'm in a hurry.", "finally got round to this.", "this has been on my list for ages.", "right then.",
+    "so i was thinking.", "not sure this is the right place to ask.", "as discussed with the team.",
+    "back from lunch.", "it's been a long week.", "before i forget:", "hope you're well.", "me again.",
+    "we talked about it yesterday.", "the kids are asleep at last.", "ugh, mondays.", "next item.",
+)  # fmt: skip
+"""What people say around the point."""
+
+SMALL_TALK: tuple[str, ...] = (
+    "hi", "hello there", "good morning", "thanks a lot", "thank you, that's all", "how are you?", "who are you",
+    "what can you do?", "tell me a joke", "you're great", "never mind", "ok", "cool, thanks", "are you a robot",
+    "i'm bored", "that was quick", "what do you think about love", "sing something for me", "i love you",
+    "do you sleep?", "forget it", "hmm let me think", "what's the meaning of life", "bye", "see you later",
+    "that's not what i meant", "haha nice", "i had a terrible day", "what is your favourite colour",
+    "why is the sky blue?", "how tall are you", "did you have a good weekend?", "good night", "test", "asdf",
+    "can you help me?", "i need some advice about my life", "say something funny", "no, nothing else",
+)  # fmt: skip
+"""Requests that no tool serves."""
+
+_SYLLABLES = "ba be bo da de di do fa fe fi ga go ka ke ki ko la le li lo lu ma me mi mo na ne ni no pa pe po ra re ri ro sa se si so ta te ti to va ve vi vo za zo tra kri plo ster van mor lin dex nor zan quil bra fen gor".split()  # noqa: E501
+
+
+def invented(rng: random.Random) -> str:
+    """Return a word that no dictionary has."""
+    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.choice((2, 2, 3))))
+
+
+_LOCALES = ("en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "en_IN", "nl_NL", "pl_PL")
+_MAKERS: dict[str, tuple[str, int]] = {
+    "person": ("name", 1200), "first_name": ("first_name", 800), "city": ("city", 1200), "country": ("country", 200),
+    "company": ("company", 800), "street": ("street_address", 600), "email": ("email", 800), "job": ("job", 400),
+    "word": ("word", 900), "color": ("color_name", 120), "currency": ("currency_code", 60), "url": ("url", 300),
+    "phone": ("phone_number", 400), "file": ("file_name", 400), "phrase": ("catch_phrase", 600),
+    "language": ("language_name", 150), "sentence": ("sentence", 500), "product": ("bs", 500),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def pool(kind: str) -> tuple[str, ...]:
+    """Return realistic values of one kind (`person`, `city`, `company`, `email`, ...), always the same ones.
+
+    >>> len(pool("country")) > 50
+    True
+    """
+    maker, size = _MAKERS[kind]
+    local = kind in ("person", "first_name", "city", "company", "street")
+    locales = _LOCALES if local else ("en_US",)
+    values: dict[str, None] = {}
+    for locale in locales:
+        fake = Faker(locale)
+        fake.seed_instance(f"{kind}-{locale}")
+        make = getattr(fake, maker)
+        for _ in range(size // len(locales)):
+            values[str(make()).replace("\n", ", ")] = None
+    return tuple(values)

@@ -1,0 +1,210 @@
+"""How people say values: every way that we know, so that one can be chosen, or found in a text.
+
+`sayings(schema, name, value, now)` lists the ways for one value. Choosing from the list words a request;
+looking for its members in a person's own request traces an argument that is no literal span of it.
+"""
+
+import calendar
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+from schematune.schemas.jsontext import JSON
+from schematune.schemas.lexicon import words_of
+from schematune.schemas.values import is_clock
+
+__all__ = ["number_words", "plain", "sayings"]
+
+_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()  # noqa: E501
+_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+
+def number_words(number: int) -> str:
+    """Write a whole number from 0 to 999,999 in words.
+
+    >>> number_words(45), number_words(200), number_words(1512)
+    ('forty-five', 'two hundred', 'one thousand five hundred and twelve')
+    """
+    if number < 20:
+        return _ONES[number]
+    if number < 100:
+        return _TENS[number // 10] + (f"-{_ONES[number % 10]}" if number % 10 else "")
+    size, word = (100, "hundred") if number < 1000 else (1000, "thousand")
+    rest = number % size
+    joint = " and " if rest and (size == 100 or rest < 100) else " "
+    return f"{number_words(number // size)} {word}" + (f"{joint}{number_words(rest)}" if rest else "")
+
+
+_SIGNS = {"EUR": "€", "GBP": "£", "USD": "$"}
+_COINS = {
+    "EUR": ("euros", "euro", "eur", "€"),
+    "GBP": ("pounds", "quid", "gbp", "£", "pound"),
+    "USD": ("dollars", "bucks", "usd", "$", "dollar"),
+    "CHF": ("francs", "swiss francs", "chf"),
+    "JPY": ("yen", "jpy"),
+    "INR": ("rupees", "inr"),
+}
+
+
+def plain(text: str) -> str:
+    """Write an identifier or an enum value as words.
+
+    >>> plain("video_conference"), plain("Oak"), plain("in-transit")
+    ('video conference', 'Oak', 'in transit')
+    """
+    if "_" in text or "-" in text or (text[:1].islower() and text.lower() != text):
+        return " ".join(words_of(text))
+    return text
+
+
+def _numbers(value: float) -> list[str]:
+    digits = f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+    ways = [digits]
+    if isinstance(value, float) and not value.is_integer():
+        ways.append(f"{value:.2f}")
+        return ways
+    whole = int(value)
+    if 0 <= whole <= 20:
+        ways += [number_words(whole)] * 2
+    elif 20 < whole < 1_000_000 and (whole % 10 == 0 or whole < 100):
+        ways.append(number_words(whole))
+    if whole >= 1000:
+        ways.append(f"{whole:,}")
+        if whole % 100 == 0:
+            ways.append(f"{whole / 1000:g}k")
+    return ways
+
+
+_WEEKDAYS = [day.lower() for day in calendar.day_name]
+
+
+def _ordinal(day: int) -> str:
+    return f"{day}{'th' if 4 <= day <= 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(day % 10, 'th')}"
+
+
+@lru_cache(maxsize=16384)
+def _dates(value: str, today: date | None) -> tuple[str, ...]:
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        return (value,)
+    month, short = calendar.month_name[day.month], calendar.month_abbr[day.month]
+    dated = [f"{day.day} {month}", f"{month} {day.day}", f"{month} {_ordinal(day.day)}", f"the {_ordinal(day.day)} of {month}",
+             f"{day.day} {short}", f"{short} {day.day}", f"{_ordinal(day.day)} {month}", f"{_ordinal(day.day)} of {month}"]  # fmt: skip
+    full = [f"{way} {day.year}" for way in dated] + [value, f"{month} {day.day}, {day.year}", f"{day.day}.{day.month}.{day.year}"]
+    if today is None:
+        return tuple(full)
+    ahead = (day - today).days
+    if not 0 <= ahead < 365:
+        return tuple(full)
+    near: list[str] = {0: ["today", "today", "tonight", "this evening"], 1: ["tomorrow", "tomorrow", "tmrw", "tomorrow"]}.get(ahead, [])
+    if 1 <= ahead <= 7:
+        weekday = _WEEKDAYS[day.weekday()]
+        cased = weekday.title()
+        if ahead < 7 or True:
+            near += [weekday, cased, cased, f"this {cased}", cased[:3], f"next {cased}"]
+    if 2 <= ahead <= 6:
+        near.append(f"in {number_words(ahead)} days")
+    if 1 < ahead < 28 and day.month == today.month:
+        near.append(f"the {_ordinal(day.day)}")
+    return tuple(near + dated[: 2 if near else None] if near else dated + [value])
+
+
+@lru_cache(maxsize=4096)
+def _clock(value: str) -> tuple[str, ...]:
+    try:
+        hour, minute = int(value[:2]), int(value[3:5])
+    except ValueError:
+        return (value,)
+    half, twelve = ("am" if hour < 12 else "pm"), (hour % 12 or 12)
+    ways = [f"{hour}:{minute:02}", f"{hour:02}:{minute:02}", f"{twelve}:{minute:02} {half}", f"{twelve}:{minute:02}{half}"]
+    part = "in the morning" if hour < 12 else "in the afternoon" if hour < 18 else "in the evening"
+    if minute == 0:
+        ways += [f"{twelve}{half}", f"{twelve}{half}", f"{twelve} {half}", f"{twelve} {part}", f"{_ONES[twelve]} {part}", f"{twelve} o'clock {part}"]
+        ways += ["noon", "midday", "12 noon"] if hour == 12 else ["midnight"] if hour == 0 else []
+    elif minute == 30:
+        ways += [f"half past {_ONES[twelve]} {part}", f"{twelve}.30{half}"]
+    elif minute in (15, 45):
+        near = _ONES[twelve] if minute == 15 else _ONES[twelve % 12 + 1]
+        ways.append(f"quarter {'past' if minute == 15 else 'to'} {near} {part}")
+    return tuple(ways)
+
+
+def _moments(value: str, today: date | None) -> list[str]:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return [value]
+    days, times = _dates(moment.date().isoformat(), today), _clock(f"{moment:%H:%M}")
+    return [f"{day} at {time}" for day, time in zip(days, times * 9, strict=False)] + [value]
+
+
+def _strings(schema: Mapping[str, JSON], name: str, value: str, today: date | None) -> list[str]:
+    form = schema.get("format")
+    if form == "date":
+        return list(_dates(value, today))
+    if form == "date-time":
+        return _moments(value, today)
+    if form == "time" or is_clock(schema):
+        return list(_clock(value)) + ([value] if form == "time" else [])
+    if "enum" in schema or "const" in schema:
+        if value in _COINS and "urrency" in name + str(schema.get("description", "")):
+            return [value, *_COINS[value][:3]]
+        return [plain(value)]
+    return [value]
+
+
+def _minutes(value: float, name: str) -> list[str]:
+    words = words_of(name)
+    if not words or not isinstance(value, int):
+        return []
+    if words[-1] in ("minutes", "minute", "mins", "min"):
+        ways = [f"{value} minutes", f"{value} min", f"{value} mins"]
+        hours: dict[int, list[str]] = {30: ["half an hour", "30m"], 60: ["an hour", "1 hour", "one hour", "1h"], 90: ["an hour and a half", "90 min", "1.5 hours"], 45: ["three quarters of an hour"]}  # noqa: E501
+        if value % 60 == 0 and value > 60:
+            ways += [f"{value // 60} hours", f"{value // 60}h", f"{number_words(value // 60)} hours"]
+        return ways + hours.get(value, [])
+    if words[-1] in ("hours", "days", "seconds", "weeks", "months", "years", "percent", "miles", "km", "meters", "people"):
+        return [f"{value} {words[-1]}", f"{number_words(value)} {words[-1]}" if 0 <= value < 100 else f"{value} {words[-1]}"]
+    return [f"{value}%", f"{value} percent"] if words[-1] in ("percentage", "pct") else []
+
+
+def sayings(schema: Mapping[str, JSON], name: str, value: JSON, today: date | None = None) -> list[str]:
+    """List the ways in which people say `value` (a string or a number), the usual ones first.
+
+    `schema` is resolved; `today` makes relative dates possible. Other values have no sayings.
+
+    >>> sayings({"type": "string", "format": "date"}, "day", "2026-11-23", date(2026, 11, 22))[0]
+    'tomorrow'
+    """
+    if isinstance(value, str):
+        return _strings(schema, name, value, today)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return []
+    return _minutes(value, name) or _numbers(value)
+
+
+def amount_sayings(number: float, currency: str) -> list[str]:
+    """List the ways to say a sum of money in a currency given by its code.
+
+    >>> amount_sayings(20, "EUR")[:3]
+    ['20 EUR', '20 euros', '20 euro']
+    """
+    digits = f"{number:,.2f}" if isinstance(number, float) and not number.is_integer() else f"{number:g}"
+    ways = [f"{digits} {currency}", *(f"{digits} {coin}" for coin in _COINS.get(currency, ())[:3])]
+    if currency in _SIGNS:
+        ways += [f"{_SIGNS[currency]}{digits}", f"{digits}{_SIGNS[currency]}", f"{_SIGNS[currency]}{digits}"]
+    return ways
+
+
+def join_words(parts: Sequence[str], last: str = " and ") -> str:
+    """Join as a list is said: `a, b and c`."""
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + last + parts[-1]
+
+
+def week_after(today: date) -> list[date]:
+    """Return the seven days after `today`."""
+    return [today + timedelta(days=n) for n in range(1, 8)]
+
+
+Say = Callable[[Mapping[str, JSON], str, JSON, date | None], list[str]]

@@ -1,0 +1,342 @@
+"""Requests worded as people write, from a tool's own words and the values of one call.
+
+A request is built of pieces; a piece that says a value knows which argument it says and by which rule, so
+the evidence of every argument falls out of the wording instead of being looked for afterwards.
+"""
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+
+from schematune.schemas.jsontext import JSON
+from schematune.schemas.lexicon import CHATTER, OPENERS, VERBS, words_of
+from schematune.schemas.pair import Evidence
+from schematune.schemas.sayings import amount_sayings, sayings
+from schematune.schemas.tool import Tool
+from schematune.schemas.values import concept, resolve
+
+__all__ = ["Piece", "Worder", "join_pieces", "typo"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a request: literal words, or (with `paths` and `rule`) the saying of arguments.
+
+    `glued` pieces follow the one before without a space.
+    """
+
+    text: str
+    paths: tuple[str, ...] = ()
+    rule: str = ""
+    glued: bool = False
+
+
+def join_pieces(pieces: Sequence[Piece]) -> tuple[str, tuple[Evidence, ...]]:
+    """Join pieces into a text and say where each argument stands in it.
+
+    >>> join_pieces([Piece("to"), Piece("Oslo", ("0.city",), "span"), Piece(", please")])
+    ('to Oslo, please', (Evidence(path='0.city', rule='span', start=3, end=7),))
+    """
+    text = ""
+    evidence: list[Evidence] = []
+    for piece in pieces:
+        if not piece.text:
+            continue
+        if text and not piece.glued and piece.text[0] not in ",.:;?!%)" and text[-1] not in "(#$€£":
+            text += " "
+        span = len(text), len(text) + len(piece.text)
+        evidence.extend(Evidence(path, piece.rule, *span) for path in piece.paths)
+        text += piece.text
+    return text, tuple(evidence)
+
+
+_TEMPLATES: dict[str, tuple[str, ...]] = {
+    "from": ("from {v}", "from {v}", "starting at {v}", "out of {v}", "leaving {v}", "pick up at {v}", "{n} {v}"),
+    "to": ("to {v}", "to {v}", "to {v}", "going to {v}", "for {v}", "{n} {v}"),
+    "date": ("on {v}", "on {v}", "for {v}", "{v}", "{n} {v}", "{n}: {v}", "the {n} is {v}", "with {n} {v}"),
+    "day": ("{v}", "{v}", "{v}", "for {v}", "on {v}", "{n} {v}"),
+    "after": ("after {v}", "since {v}", "from {v} on", "{n} {v}"),
+    "until": ("until {v}", "by {v}", "till {v}", "{n} {v}", "to {v}", "ending {v}"),
+    "begin": ("from {v}", "starting {v}", "as of {v}", "beginning {v}", "{n} {v}", "on {v}"),
+    "time": ("at {v}", "at {v}", "at {v}", "{v}", "for {v}", "around {v}", "{n} {v}"),
+    "person": ("for {v}", "with {v}", "to {v}", "{v}", "{n} {v}", "{n} is {v}", "by {v}", "and {v}"),
+    "people": ("with {v}", "invite {v}", "together with {v}", "{n} {v}", "{n}: {v}", "for {v}", "{v} too"),
+    "place": ("in {v}", "in {v}", "at {v}", "near {v}", "for {v}", "{n} {v}", "{v}", "around {v}"),
+    "company": ("at {v}", "from {v}", "by {v}", "with {v}", "{n} {v}", "for {v}"),
+    "title": ("called {v}", "named {v}", "{v}", "{v}", "titled {v}", "for {v}", "{n} {v}", "the {v}", "{n}: {v}"),
+    "text": (": {v}", "saying {v}", "that says {v}", "{n}: {v}", "{n} {v}", "{v}", "with the {n} {v}", "and say {v}"),
+    "query": ("for {v}", "about {v}", "on {v}", "{v}", "{n} {v}", "with {v}"),
+    "count": ("{v} {n}", "{v} {n}", "for {v} {n}", "with {v} {n}", "{n} {v}", "{n}: {v}", "{n} of {v}", "{v}", "at most {v}"),
+    "amount": ("of {v}", "for {v}", "{v}", "{n} {v}", "{n}: {v}", "{v} in total", "worth {v}", "costing {v}"),
+    "number": ("{n} {v}", "{n} {v}", "{n} of {v}", "{n} = {v}", "with {n} {v}", "the {n} is {v}", "{n}: {v}", "a {n} of {v}", "{v} {n}"),
+    "choice": ("{v}", "{v}", "as {v}", "{v} {n}", "{n} {v}", "with {n} {v}", "in {v}", "{n}: {v}", "for {v}", "use {v}", "the {v} one"),
+    "id": ("{v}", "{n} {v}", "{n} {v}", "with {n} {v}", "number {v}", "{n}: {v}", "under {v}", "for {n} {v}", "({v})"),
+    "language": ("in {v}", "to {v}", "into {v}", "{n} {v}", "the {v} version"),
+    "contact": ("at {v}", "to {v}", "{v}", "{n} {v}", "({v})", "{n}: {v}", "via {v}"),
+    "things": ("with {v}", "{v}", "{n}: {v}", "{n} {v}", "including {v}", "such as {v}", "for {v}", "only {v}", "the {n} {v}"),
+    "thing": ("{n} {v}", "{n} {v}", "with {n} {v}", "{v}", "{n}: {v}", "the {n} is {v}", "for {v}", "{v} as {n}", "of {v}", "{n} = {v}", "using {v}"),
+}  # fmt: skip
+_FROM = {"from", "origin", "pickup", "source", "departure", "sender", "src"}
+_TO = {"to", "destination", "recipient", "recipients", "dest", "target", "dropoff", "arrival", "receiver"}
+_COUNTED = {"people", "guests", "passengers", "adults", "children", "count", "quantity", "number", "copies", "results",
+            "nights", "days", "hours", "minutes", "limit", "size", "seats", "rooms", "times", "items", "pages"}  # fmt: skip
+_MONEY = {"amount", "price", "cost", "budget", "fee", "total", "salary", "payment", "rent", "fare", "value", "sum"}
+_FILLERS = {"num", "max", "min", "of", "the", "name", "id", "is", "has", "value", "string", "number", "total", "input"}
+
+
+@lru_cache(maxsize=65536)
+def _role(name: str, kind: str, form: str) -> str:
+    words = set(words_of(name))
+    about = concept(name)
+    if kind in ("integer", "number"):
+        return "amount" if words & _MONEY else "count" if words & _COUNTED and kind == "integer" else "number"
+    if kind == "enum":
+        return "language" if about == "language" else "choice"
+    if form in ("date", "date-time"):
+        for role, marks in (("after", {"after", "since"}), ("until", {"until", "end", "last", "due", "deadline", "by", "checkout", "return", "to"}),
+                            ("begin", {"first", "start", "begin", "from", "since", "checkin"})):  # fmt: skip
+            if words & marks:
+                return role
+        return "date"
+    if form == "clock":
+        return "time"
+    if words & _FROM:
+        return "from"
+    if words & _TO:
+        return "to"
+    if kind == "array":
+        return "people" if about == "person" else "things"
+    same = {"email": "contact", "phone": "contact", "url": "contact", "file": "title", "color": "choice", "currency": "choice"}
+    return same.get(about, about)
+
+
+def _spoken(name: str) -> str:
+    words = words_of(name)
+    kept = [word for word in words if word not in _FILLERS]
+    return " ".join(kept or words)
+
+
+def _article(words: str) -> str:
+    return ("an " if words[:1] in "aeiou" else "a ") + words
+
+
+_GETTERS = {"get", "find", "search", "list", "show", "check", "fetch", "retrieve", "track", "calculate", "compute", "lookup", "query", "read"}  # fmt: skip
+
+
+class Worder:
+    """Words the requests of one pair in one style.
+
+    `today` makes relative dates possible (None: no context, dates are said in full); `lower` writes
+    everything in lower case; `terse` prefers fragments.
+    """
+
+    def __init__(self, rng: random.Random, *, today: date | None = None, lower: bool = False, terse: bool = False) -> None:
+        """See the class."""
+        self.rng, self.today, self.lower, self.terse = rng, today, lower, terse
+
+    def fit(self, schema: Mapping[str, JSON], value: JSON, root: JSON) -> JSON:
+        """Return `value` as this style writes it: free strings in lower case where the style is."""
+        if not self.lower:
+            return value
+        schema = resolve(schema, root)
+        if isinstance(value, str):
+            fixed = any(key in schema for key in ("enum", "const", "pattern", "format"))
+            return value if fixed else value.lower()
+        if isinstance(value, list):
+            return [self.fit(schema.get("items", {}), item, root) for item in value]
+        if isinstance(value, dict):
+            return {key: self.fit(schema.get("properties", {}).get(key, {}), item, root) for key, item in value.items()}
+        return value
+
+    def request(self, tool: Tool, arguments: Mapping[str, JSON], place: int = 0) -> tuple[list[Piece], str]:
+        """Word one call of `tool`; returns the pieces and the name of the wording's shape."""
+        root = tool.parameters
+        phrases = [
+            self.phrase(name, resolve(tool.properties.get(name, {}), root), value, f"{place}.{name}", root)
+            for name, value in arguments.items()
+        ]
+        self.rng.shuffle(phrases)
+        shape, intent = self.intent(tool)
+        pieces = [Piece(intent)]
+        if phrases and self.rng.random() < 0.18:
+            pieces = [*phrases.pop(), Piece("," if self.rng.random() < 0.6 else "")] + pieces
+            shape += "/led"
+        glue = self.rng.choice(("", "", "", ",", " and"))
+        for number, phrase in enumerate(phrases):
+            if glue and number and number == len(phrases) - 1:
+                pieces.append(Piece(glue if glue == "," else "and"))
+            pieces.extend(phrase)
+        if shape.startswith("ask") and self.rng.random() < 0.7:
+            pieces.append(Piece("?"))
+        elif self.rng.random() < 0.25:
+            pieces.append(Piece(self.rng.choice(("please", ", please", ", thanks", ". thanks!", "asap", "if possible", ".", "!"))))
+        if place == 0 and self.rng.random() < 0.1:
+            pieces.insert(0, Piece(self.rng.choice(CHATTER)))
+        return pieces, shape
+
+    def intent(self, tool: Tool) -> tuple[str, str]:
+        """Return the shape's name and the words that say what the tool is wanted for."""
+        verb, thing = _verb_and_thing(tool.name)
+        clauses = _clauses(tool.description)
+        rng = self.rng
+        if self.terse and rng.random() < 0.7:
+            return "terse", rng.choice((thing, thing, f"{verb} {thing}", f"new {thing}"))
+        getter = verb in _GETTERS
+        roll = rng.random()
+        if clauses and roll < 0.4:
+            return self._opened("clause", _synonym(clauses, rng))
+        if roll < 0.5:
+            return "noun", rng.choice(
+                (f"{thing}", f"i need {_article(thing)}", f"i want the {thing}", f"{thing} please:", f"need {thing}", f"about the {thing}:")
+            )
+        if getter and roll < 0.8:
+            return "ask", rng.choice(
+                (f"what is the {thing}", f"what's the {thing}", f"do you know the {thing}", f"any {thing}", f"show me the {thing}",
+                 f"i'm looking for {thing}", f"tell me the {thing}", f"how about {thing}", f"which {thing}", f"i'd like to know the {thing}")
+            )  # fmt: skip
+        said = rng.choice(VERBS.get(verb, (verb,)))
+        joint = rng.choice(("the", "a", "", "my", "this", ""))
+        joint = "an" if joint == "a" and thing[:1] in "aeiou" else joint
+        return self._opened("command", " ".join(f"{said} {joint} {thing}".split()))
+
+    def _opened(self, shape: str, command: str) -> tuple[str, str]:
+        if self.rng.random() < 0.5:
+            return shape, command
+        return f"{shape}/opened", f"{self.rng.choice(OPENERS)} {command}"
+
+    def phrase(self, name: str, schema: Mapping[str, JSON], value: JSON, path: str, root: JSON) -> list[Piece]:
+        """Word one argument: its value, and words that say which argument it is."""
+        if isinstance(value, bool):
+            return [Piece(self._switch(name, value, schema), (path,), "said")]
+        if isinstance(value, dict):
+            return self._members(name, schema, value, path, root)
+        form = schema.get("format", "clock" if "pattern" in schema and re.match(r"^\d\d:\d\d$", str(value)) else "")
+        items = resolve(schema.get("items", {}), root) if isinstance(value, list) else {}
+        kind = "enum" if "enum" in schema or "enum" in items else "array" if isinstance(value, list) else _kind(value)
+        role = _role(name, kind, form)
+        said = self._list(name, items, value, path, root) if isinstance(value, list) else [self._say(schema, name, value, path)]
+        if role in ("date", "begin") and re.match(r"(to|tmr|next|this|in |the )|.*day$", said[0].text, re.IGNORECASE):
+            role = "day" if role == "date" else role
+        template = "{v}" if self.terse and self.rng.random() < 0.6 else self.rng.choice(_TEMPLATES[role])
+        before, after = template.replace("{n}", _spoken(name)).split("{v}")
+        return [Piece(before.strip()), *self._quoted(role, said), Piece(after.strip())]
+
+    def _quoted(self, role: str, said: list[Piece]) -> list[Piece]:
+        if role in ("text", "title", "query") and len(said) == 1 and self.rng.random() < 0.2:
+            mark = self.rng.choice("\"\"'")
+            return [Piece(mark), replace(said[0], glued=True), Piece(mark, glued=True)]
+        return said
+
+    def _say(self, schema: Mapping[str, JSON], name: str, value: JSON, path: str) -> Piece:
+        ways = sayings(schema, name, value, self.today)
+        text = self.rng.choice(ways) if ways else str(value)
+        if self.lower:
+            text = text.lower()
+        rule = "span" if text == value else "context" if self._relative(schema, text) else "said"
+        return Piece(text, (path,), rule)
+
+    def _relative(self, schema: Mapping[str, JSON], text: str) -> bool:
+        return self.today is not None and str(schema.get("format", "")).startswith("date") and str(self.today.year) not in text
+
+    def _list(self, name: str, items: Mapping[str, JSON], value: list[JSON], path: str, root: JSON) -> list[Piece]:
+        last = self.rng.choice(("and", "and", "and", ",", "plus", "&", "or" if "enum" in items else "and"))
+        pieces: list[Piece] = []
+        for place, item in enumerate(value):
+            if place:
+                pieces.append(Piece(last if place == len(value) - 1 else ","))
+            if isinstance(item, dict):
+                pieces.extend(self._members(name, items, item, f"{path}.{place}", root))
+            else:
+                pieces.append(self._say(items, name, item, f"{path}.{place}"))
+        return pieces or [Piece("none", (path,), "said")]
+
+    def _members(self, name: str, schema: Mapping[str, JSON], value: Mapping[str, JSON], path: str, root: JSON) -> list[Piece]:
+        inner = schema.get("properties", {})
+        money = _money(value)
+        if money:
+            number, currency = money
+            text = self.rng.choice(amount_sayings(value[number], value[currency]))
+            paths = (f"{path}.{number}", f"{path}.{currency}")
+            return [Piece(self.rng.choice(("", "for", "of", _spoken(name)))), Piece(text, paths, "said")]
+        pieces = [] if self.rng.random() < 0.4 else [Piece(self.rng.choice((_spoken(name), f"with {_spoken(name)}", f"{_spoken(name)}:")))]
+        for key, item in value.items():
+            pieces.extend(self.phrase(key, resolve(inner.get(key, {}), root), item, f"{path}.{key}", root))
+        return pieces
+
+    def _switch(self, name: str, value: bool, schema: Mapping[str, JSON]) -> str:
+        words = [w for w in words_of(name) if w not in ("is", "has", "with", "include", "should", "be", "enable", "allow", "get", "show", "needs")]
+        said = " ".join(words or words_of(name))
+        on = (f"with {said}", f"{said}", f"make it {said}", f"include {said}", f"and {said}", f"{said} please", f"it should be {said}", f"{said}: yes")
+        off = (f"without {said}", f"no {said}", f"not {said}", f"don't {said}", f"skip {said}", f"{said}: no", f"leave out {said}")
+        return self.rng.choice(on if value else off)
+
+
+def _kind(value: JSON) -> str:
+    return "integer" if isinstance(value, int) else "number" if isinstance(value, float) else "string"
+
+
+def _money(value: Mapping[str, JSON]) -> tuple[str, str] | None:
+    if len(value) != 2:
+        return None
+    numbers = [k for k, v in value.items() if isinstance(v, int | float) and not isinstance(v, bool)]
+    codes = [k for k, v in value.items() if isinstance(v, str) and re.fullmatch("[A-Z]{3}", v)]
+    return (numbers[0], codes[0]) if numbers and codes else None
+
+
+@lru_cache(maxsize=65536)
+def _verb_and_thing(name: str) -> tuple[str, str]:
+    words = words_of(name.rsplit(".", 1)[-1]) or ["use"]
+    if words[0] in VERBS and len(words) > 1:
+        return words[0], " ".join(words[1:])
+    if words[-1] in VERBS and len(words) > 1 and words[0] not in VERBS:
+        return words[-1], " ".join(words[:-1])
+    return ("get" if words[0] not in VERBS else words[0]), " ".join(words)
+
+
+_CUT = re.compile(r"\s+(?:for|in|of the user|with|by|on|from|based|given|using|, |or|and|at|that|which|within|inside|as|to)\s.*$")
+
+
+@lru_cache(maxsize=65536)
+def _clauses(description: str) -> tuple[str, ...]:
+    first = re.split(r"[.;:(\n]", description.strip())[0].strip().rstrip(",")
+    words = first.split()
+    if not 2 <= len(words) <= 16:
+        return ()
+    verb = words[0].lower()
+    verb = verb[:-1] if verb.endswith("s") and verb[:-1] in VERBS else verb
+    if verb not in VERBS and verb not in ("put", "take", "enter", "give", "hand", "do", "use", "ask", "tell", "call"):
+        return ()
+    whole = " ".join([verb, *words[1:]]).replace("the user's", "my").replace("the user", "me").replace("a given", "a").replace("specified", "")
+    short = _CUT.sub("", whole)
+    middle = whole.split(",")[0]
+    return tuple(dict.fromkeys(c for c in (short, short, middle, whole) if len(c.split()) > 1))
+
+
+def _synonym(clauses: Sequence[str], rng: random.Random) -> str:
+    clause = rng.choice(clauses)
+    verb, _, rest = clause.partition(" ")
+    if verb in VERBS and rng.random() < 0.5:
+        verb = rng.choice(VERBS[verb])
+    return f"{verb} {rest}"
+
+
+def typo(text: str, rng: random.Random) -> str:
+    """Return `text` with one slip of the keyboard in it: a letter swapped, dropped, doubled or missed.
+
+    >>> typo("appointment", random.Random(3)) != "appointment"
+    True
+    """
+    places = [m.start() for m in re.finditer(r"(?<=[a-z])[a-z](?=[a-z])", text)]
+    if not places:
+        return text
+    place = rng.choice(places)
+    slips = (
+        text[:place] + text[place + 1] + text[place] + text[place + 2 :],
+        text[:place] + text[place + 1 :],
+        text[:place] + text[place] + text[place:],
+        text[:place] + rng.choice("aeiorstn") + text[place + 1 :],
+    )
+    return next((slip for slip in rng.sample(slips, 4) if slip != text), text)
