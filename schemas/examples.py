@@ -26,7 +26,10 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Slot:
-    """A place in a request where an argument is said: offsets, the argument, and which saying it is."""
+    """A place in a request where an argument is said: offsets, the argument, and which saying it is.
+
+    `also` are other arguments of the same call that the same words say (a first and a last day, say).
+    """
 
     start: int
     end: int
@@ -34,6 +37,12 @@ class Slot:
     path: Path
     way: int
     cased: bool
+    also: tuple[Path, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All arguments that the place says."""
+        return (self.path, *self.also)
 
 
 def _leaves(schema: Mapping[str, JSON], value: JSON, path: Path, root: JSON) -> Iterator[tuple[Path, Mapping[str, JSON], JSON]]:
@@ -78,6 +87,7 @@ def trace(pair: Pair, tools: ToolSet) -> list[Slot]:
         for path, schema, value in _leaves(tools[call.name].parameters, dict(call.arguments), (), tools[call.name].parameters)
         if isinstance(value, str | int | float) and not isinstance(value, bool)
     ]
+    values = {(place, path): value for place, path, _, value in leaves}
     for place, path, schema, value in sorted(leaves, key=lambda leaf: -len(str(leaf[3]))):
         ways = list(dict.fromkeys([*sayings(schema, str(path[-1]), value, today), str(value)]))
         taken = [(slot.start, slot.end) for slot in found]
@@ -86,6 +96,10 @@ def trace(pair: Pair, tools: ToolSet) -> list[Slot]:
             if span:
                 found.append(Slot(*span, place, path, ways.index(said), text[slice(*span)] == said))
                 break
+        else:
+            twins = [n for n, slot in enumerate(found) if slot.call == place and values[place, slot.path] == value]
+            if twins and _measured(schema):
+                found[twins[0]] = replace(found[twins[0]], also=(*found[twins[0]].also, path))
     return sorted(found, key=lambda slot: slot.start)
 
 
@@ -123,8 +137,9 @@ class Multiplier:
             changed |= text[start:end] != said
             text = text[:start] + said + text[end:]
             offset += len(said) - (slot.end - slot.start)
-            _put(arguments[slot.call], slot.path, value)
-            evidence.append(Evidence(".".join(map(str, (slot.call, *slot.path))), rule, start, start + len(said)))
+            for path in slot.paths:
+                _put(arguments[slot.call], path, value)
+                evidence.append(Evidence(".".join(map(str, (slot.call, *path))), rule, start, start + len(said)))
         if not changed:
             return None
         calls = tuple(Call(call.name, new) for call, new in zip(pair.calls, arguments, strict=True))
@@ -141,7 +156,7 @@ class Multiplier:
         Where a date, a time or a number is not traced, it may hang on others (an end on a start): then
         none of them moves. Nor does a value that also stands, untraced, in another argument.
         """
-        traced = {(slot.call, slot.path) for slot in slots}
+        traced = {(slot.call, path) for slot in slots for path in slot.paths}
         loose = [
             (schema, value)
             for place, call in enumerate(pair.calls)
@@ -166,7 +181,7 @@ class Multiplier:
         """Move the context to another day where every date of the calls is traced, so that all can move."""
         today = _today(pair)
         slots = next(slots for other, slots in self.examples if other is pair)
-        traced = {(slot.call, slot.path) for slot in slots}
+        traced = {(slot.call, path) for slot in slots for path in slot.paths}
         if today is None or self.rng.random() < 0.2:
             return pair, today
         for place, call in enumerate(pair.calls):

@@ -12,6 +12,10 @@ from schematune.schemas.jsontext import JSON
 __all__ = ["read_jsonl", "write_jsonl", "write_text"]
 
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` by way of a temporary file beside it: a killed process leaves the old file.
 
@@ -24,6 +28,7 @@ def write_text(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_UMASK)  # a temporary file is its owner's alone
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

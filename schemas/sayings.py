@@ -120,6 +120,7 @@ def _clock(value: str) -> tuple[str, ...]:
     ways = [f"{hour}:{minute:02}", f"{hour:02}:{minute:02}", f"{twelve}:{minute:02} {half}", f"{twelve}:{minute:02}{half}"]
     part = "in the morning" if hour < 12 else "in the afternoon" if hour < 18 else "in the evening"
     if minute == 0:
+        ways += [str(hour)] if 7 <= hour <= 12 else []
         ways += [f"{twelve}{half}", f"{twelve}{half}", f"{twelve} {half}", f"{twelve} {part}", f"{_ONES[twelve]} {part}", f"{twelve} o'clock {part}"]
         ways += ["noon", "midday", "12 noon"] if hour == 12 else ["midnight"] if hour == 0 else []
     elif minute == 30:

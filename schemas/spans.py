@@ -28,7 +28,7 @@ LONGEST = 24
 
 _UNIT = re.compile(r"\w+|[^\w\s]")
 _BREAK = re.compile(r"[\x00-\x1f]")
-_PLAIN = {"type", "title", "description", "default", "examples", "deprecated"}
+_PLAIN = {"type", "title", "description", "default", "examples", "deprecated", "minLength"}
 
 
 def can_copy(schema: JSON) -> bool:
@@ -37,7 +37,10 @@ def can_copy(schema: JSON) -> bool:
     >>> can_copy({"type": "string", "description": "a city"}), can_copy({"type": "string", "format": "date"})
     (True, False)
     """
-    return isinstance(schema, Mapping) and schema.get("type") == "string" and set(schema) <= _PLAIN
+    if not isinstance(schema, Mapping) or schema.get("type") != "string" or not set(schema) <= _PLAIN:
+        return False
+    least = schema.get("minLength", 0)
+    return isinstance(least, int) and least <= 1  # a span is never empty
 
 
 def is_span(value: str, request: str) -> bool:

@@ -13,6 +13,8 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from tqdm import tqdm
+
 from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.checks import Checker
 from schematune.schemas.errors import SchemaError
@@ -151,13 +153,14 @@ def synthesize(
     seed: int = 0,
     avoid: Iterable[Pair] = (),
     dev: float = 0.05,
+    progress: bool = False,
 ) -> Pairs:
     """Make `n` checked pairs for `tools`; the same arguments give the same pairs.
 
     `examples` (a JSON Lines file in the case format, or pairs) are kept as they are, first, and make up
     about half of what follows with their values swapped. `avoid` are pairs (a test set) whose requests may
     not come out. A `dev` share of the synthetic pairs is marked for development, by whole template
-    families. The result's `rejected` counts what the checks threw away, by reason.
+    families. The result's `rejected` counts what the checks threw away, by reason. `progress` shows a bar.
 
     Raises `ExampleError` for examples that do not fit, `SchemaError` where a tool cannot be sampled.
 
@@ -176,6 +179,7 @@ def synthesize(
     multiplier = Multiplier(own, tools, rng) if own else None
     rejected: Counter[str] = checker.rejected
     misses = 0
+    bar = tqdm(total=n, initial=len(kept), unit="pair", desc="synthesise", disable=not progress)
     while len(kept) < n:
         pair = multiplier.pair() if multiplier and rng.random() < 0.5 else fresh.pair()
         if pair is None or not checker.passes(pair):
@@ -188,6 +192,8 @@ def synthesize(
             continue
         split: Split = "dev" if _in_dev(pair.template, dev, seed) and pair.source == "synthetic" else "train"
         kept.append(replace(pair, id=f"pair-{len(kept)}", seed=seed, split=split))
+        bar.update()
+    bar.close()
     return Pairs(kept, rejected=rejected)
 
 

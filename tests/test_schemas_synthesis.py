@@ -170,6 +170,9 @@ def test_dates_that_hang_on_untraced_ones_stay() -> None:
     trip = ToolSet({"name": "trip", "parameters": {"properties": {"start": {"type": "string", "format": "date"}, "end": {"type": "string", "format": "date"}}}})
     example = Pair.of("away from 3 May 2026 for a week", [Call("trip", {"start": "2026-05-03", "end": "2026-05-10"})], source="e")
     assert Multiplier([example], trip, random.Random(0)).pair() is None
+    one_day = Pair.of("off on 3 May 2026", [Call("trip", {"start": "2026-05-03", "end": "2026-05-03"})], source="e")
+    moved = [pair for _ in range(20) if (pair := Multiplier([one_day], trip, random.Random(_)).pair())]
+    assert moved and all(p.calls[0].arguments["start"] == p.calls[0].arguments["end"] for p in moved)
 
 
 def test_bad_examples_and_impossible_schemas() -> None:
