@@ -1,0 +1,372 @@
+"""The `Caller`: a request in, an `Answer` of valid calls out, or a typed error.
+
+Without an adapter the base answers with the tools in its prompt; with one, the prompt is the request alone.
+Every output, constrained or free, is parsed and validated before it leaves, and a row of a batch that fails
+is an answer that carries its error. One thread at a time decodes best; the async twins only keep an event
+loop free.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rapidfuzz import fuzz, process, utils
+
+from schematune.decoding.adapter import Adapter, serving_base
+from schematune.decoding.base import Base, load_base
+from schematune.decoding.grammar import CHOICES, Grammar
+from schematune.decoding.loop import Decoded, Prefix, decode
+from schematune.schemas.call import ASK, NO_TOOL, RESERVED, Answer, Call, Usage
+from schematune.schemas.contract import Contract
+from schematune.schemas.errors import (
+    DecodeError,
+    InvalidOutputError,
+    PromptTooLongError,
+    RenderError,
+    SchemaError,
+    SchematuneError,
+    TruncatedError,
+)
+from schematune.schemas.jsontext import JSON
+from schematune.schemas.pair import Message, Pair
+from schematune.schemas.tool import ToolSet
+
+__all__ = ["Caller", "Request"]
+
+Request = str | Sequence[Message]
+"""A request: its text, or OpenAI messages (tool results included) that end with what is to be answered."""
+
+_LEAST_PREFIX = 8
+_MOST_PREFIXES = 4
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One request, ready to decode; `tokens` is the whole prompt, `milliseconds` what getting ready took."""
+
+    tools: ToolSet
+    choice: str
+    tokens: list[int]
+    prefix: Prefix | None
+    grammar: Grammar | None
+    limit: int
+    milliseconds: float
+
+
+class Caller:
+    """Answers requests with calls of a set of tools.
+
+    `adapter` is the folder of a tuned adapter (or a loaded one); without it, `tools` are needed and the base
+    (`base`, the built-in one by default) finds them in its prompt. With an adapter, `tools` binds functions
+    by name and must be the tools it was tuned on. `constrained` decodes behind the grammar; `prompt` is
+    `"short"` with an adapter and `"long"` without, or what is said here. `shots` are pairs shown in the
+    prompt, all or the `nearest` to the request. `cache_prefix` computes what prompts have in common once.
+    `merge` puts the adapter into the weights. Raises `ModelError`, `ContractError`, `DriftError` (other
+    tools than the adapter's) and `SchemaError`.
+
+    A caller is called with a request::
+
+        caller = Caller("adapters/bookings", tools=[get_weather, BookTable])
+        answer = caller("a table for two at Nopi on Friday", context={"now": "2026-11-22T10:00+00:00"})
+        answer.calls
+    """
+
+    def __init__(
+        self,
+        adapter: str | Path | Adapter | None = None,
+        *,
+        tools: Any = None,
+        base: str | Path | Base | None = None,
+        constrained: bool = True,
+        prompt: Literal["short", "long"] | None = None,
+        shots: Sequence[Pair] = (),
+        nearest: int = 0,
+        cache_prefix: bool = False,
+        max_new_tokens: int = 512,
+        device: str = "auto",
+        merge: bool = True,
+    ) -> None:
+        """See the class."""
+        if prompt not in (None, "short", "long"):
+            raise RenderError(f"there is no prompt {prompt!r}", fix='"short" or "long"')
+        self.adapter = Adapter.load(adapter) if isinstance(adapter, str | Path) else adapter
+        self.spans = self.adapter.contract.spans if self.adapter else None
+        if self.adapter is not None:
+            self.tools = self.adapter.rebound(_toolset(tools, self.adapter.contract))
+            self.base = serving_base(self.adapter, base, device=device, merge=merge)
+        elif tools is None:
+            raise SchemaError("neither an adapter nor tools", where="Caller", fix="give an adapter, or tools=...")
+        else:
+            self.tools = tools if isinstance(tools, ToolSet) else ToolSet(tools)
+            self.base = base if isinstance(base, Base) else load_base(base or "builtin", device=device)
+        self.prompt = prompt or ("short" if self.adapter else "long")
+        self.constrained, self.max_new_tokens = constrained, max_new_tokens
+        self.shots, self.nearest, self.cache_prefix = tuple(shots), nearest, cache_prefix
+        self._functions = {tool.name: tool.function for tool in self.tools if tool.function is not None}
+        self._prefixes: OrderedDict[Any, Prefix | None] = OrderedDict()
+
+    def __call__(
+        self,
+        request: Request,
+        *,
+        context: Mapping[str, str] | None = None,
+        permit: Sequence[str] | None = None,
+        bound: Mapping[str, JSON] | None = None,
+        choice: str = "auto",
+    ) -> Answer:
+        """Answer one request.
+
+        `context` is what the program knows (now, time zone, locale); `permit` restricts the tools for this
+        call; `bound` gives the arguments that the model never sees; `choice` is `"auto"`, `"required"`,
+        `"none"` or a tool's name. Raises `DecodeError` (`PromptTooLongError`, `TruncatedError`,
+        `InvalidOutputError`), `RenderError` for messages or a context that cannot be rendered, and
+        `SchemaError` for names that are not known.
+        """
+        [answer] = self.batch([request], contexts=[context], permits=[permit], bound=bound, choice=choice, size=1)
+        if answer.error is not None:
+            raise answer.error
+        return answer
+
+    def batch(
+        self,
+        requests: Sequence[Request],
+        *,
+        contexts: Sequence[Mapping[str, str] | None] | None = None,
+        permits: Sequence[Sequence[str] | None] | None = None,
+        bound: Mapping[str, JSON] | None = None,
+        choice: str = "auto",
+        size: int = 16,
+    ) -> list[Answer]:
+        """Answer many requests, `size` at a time, in their order.
+
+        A request that fails is an answer with status `"error"` in its place. Raises `DecodeError` only where
+        the lists differ in length, and `SchemaError` for a bound argument that no tool has.
+        """
+        contexts = [None] * len(requests) if contexts is None else contexts
+        permits = [None] * len(requests) if permits is None else permits
+        if not len(requests) == len(contexts) == len(permits):
+            raise DecodeError(
+                f"{len(requests)} requests, {len(contexts)} contexts, {len(permits)} permits", fix="one for each"
+            )
+        values = self._bound(bound or {})
+        answers: dict[int, Answer] = {}
+        ready: dict[int, _Asked] = {}
+        for place, (request, context, permit) in enumerate(zip(requests, contexts, permits, strict=True)):
+            try:
+                ready[place] = self._ask(request, context, permit, choice)
+            except SchematuneError as error:
+                answers[place] = Answer.failed(error)
+        for group in _groups(ready, size):
+            decoded = self._decode([ready[place] for place in group])
+            for place, result in zip(group, decoded, strict=True):
+                answers[place] = self._finish(ready[place], result, values)
+        return [answers[place] for place in range(len(requests))]
+
+    async def acall(self, request: Request, **options: Any) -> Answer:
+        """Answer one request in a thread, see `__call__`."""
+        return await asyncio.to_thread(self.__call__, request, **options)
+
+    async def abatch(self, requests: Sequence[Request], **options: Any) -> list[Answer]:
+        """Answer many requests in a thread, see `batch`."""
+        return await asyncio.to_thread(self.batch, requests, **options)
+
+    def prompt_tokens(
+        self, request: Request, *, context: Mapping[str, str] | None = None, permit: Sequence[str] | None = None
+    ) -> list[int]:
+        """Return the prompt of a request as token ids, as it would be decoded from."""
+        tools = self.tools if permit is None else self.tools.subset(permit)
+        return self._render(_messages(request), context, tools)
+
+    def _ask(
+        self, request: Request, context: Mapping[str, str] | None, permit: Sequence[str] | None, choice: str
+    ) -> _Asked:
+        start = time.perf_counter()
+        tools = self.tools if permit is None else self.tools.subset(permit)
+        if choice not in CHOICES and choice not in tools.names:
+            raise SchemaError(f"there is no choice {choice!r}", where="choice", fix=f"known: {', '.join(CHOICES)}")
+        messages = _messages(request)
+        tokens = self._render(messages, context, tools)
+        room = self.base.context - len(tokens)
+        if room < 1:
+            shorter = "shorten the request" + ("" if self.prompt == "short" else ", permit fewer tools, or tune")
+            raise PromptTooLongError(
+                f"the prompt has {len(tokens)} tokens, the base {self.base.name} reads {self.base.context}",
+                where="request",
+                fix=shorter,
+            )
+        grammar = None
+        if self.constrained:
+            grammar = Grammar.of(tools, self.base, choice=choice, spans=self.spans, request=_text(messages))
+        prefix = self._prefix(tokens, context, permit, tools) if self.cache_prefix else None
+        limit = min(self.max_new_tokens, room)
+        return _Asked(tools, choice, tokens, prefix, grammar, limit, (time.perf_counter() - start) * 1000)
+
+    def _render(
+        self, messages: Sequence[Message], context: Mapping[str, str] | None, tools: ToolSet, *, probe: bool = False
+    ) -> list[int]:
+        shown = tools if self.prompt == "long" else None
+        shots = self.shots
+        if self.nearest and shots:
+            shots = () if probe else self._nearest(_text(messages))
+        return self.base.renderer.prompt(messages, context=context, tools=shown, shots=shots)
+
+    def _nearest(self, request: str) -> tuple[Pair, ...]:
+        """Return the shots nearest to a request, the nearest last."""
+        found = process.extract(
+            request,
+            [shot.request for shot in self.shots],
+            scorer=fuzz.token_set_ratio,
+            processor=utils.default_process,
+            limit=self.nearest,
+        )
+        return tuple(self.shots[place] for _, _, place in reversed(found))
+
+    def _prefix(
+        self, tokens: list[int], context: Mapping[str, str] | None, permit: Sequence[str] | None, tools: ToolSet
+    ) -> Prefix | None:
+        """Return the cached beginning of a prompt, where it has one: what two other prompts have in common."""
+        key = (None if permit is None else tuple(permit), bool(context))
+        if key not in self._prefixes:
+            contexts: list[Mapping[str, str] | None] = [{"a": "1"}, {"Z": "9"}] if context else [None, None]
+            one, two = (
+                self._render([{"role": "user", "content": text}], known, tools, probe=True)
+                for text, known in zip(("a", "Z 9"), contexts, strict=True)
+            )
+            common = [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False))]
+            self._prefixes[key] = Prefix.of(self.base.model, common) if len(common) >= _LEAST_PREFIX else None
+            while len(self._prefixes) > _MOST_PREFIXES:
+                self._prefixes.popitem(last=False)
+        prefix = self._prefixes[key]
+        fits = prefix and len(tokens) > len(prefix.tokens) and tuple(tokens[: len(prefix.tokens)]) == prefix.tokens
+        return prefix if fits else None
+
+    def _decode(self, asked: list[_Asked]) -> list[Decoded | SchematuneError]:
+        prefix = asked[0].prefix
+        known = len(prefix.tokens) if prefix else 0
+        try:
+            return list(
+                decode(
+                    self.base.model,
+                    self.base.tokenizer,
+                    [one.tokens[known:] for one in asked],
+                    [one.grammar for one in asked],
+                    max_new_tokens=[one.limit for one in asked],
+                    stop=self.base.stop,
+                    prefix=prefix,
+                )
+            )
+        except torch.OutOfMemoryError as error:
+            reason = str(error).splitlines()[0]
+            return [DecodeError(f"the device has too little memory: {reason}", fix="a smaller size=...")] * len(asked)
+
+    def _finish(
+        self, asked: _Asked, decoded: Decoded | SchematuneError, bound: Mapping[str, Mapping[str, JSON]]
+    ) -> Answer:
+        if isinstance(decoded, SchematuneError):
+            return Answer.failed(decoded, usage=Usage(len(asked.tokens), 0, 0, asked.milliseconds))
+        start = time.perf_counter()
+        error: DecodeError | None = None
+        calls: tuple[Call, ...] = ()
+        try:
+            calls = self._checked(asked, decoded)
+        except DecodeError as caught:
+            error = caught
+        milliseconds = asked.milliseconds + decoded.milliseconds + (time.perf_counter() - start) * 1000
+        usage = Usage(len(asked.tokens), len(decoded.tokens), decoded.passes, milliseconds)
+        if error is not None:
+            return Answer.failed(error, text=decoded.text, usage=usage)
+        unbound = {
+            name: lacking
+            for name in {call.name for call in calls} - set(RESERVED)
+            if (lacking := tuple(n for n in self.tools[name].bound if n not in bound.get(name, {})))
+        }
+        return Answer.of(calls, text=decoded.text, usage=usage, functions=self._functions, bound=bound, unbound=unbound)
+
+    def _checked(self, asked: _Asked, decoded: Decoded) -> tuple[Call, ...]:
+        if not decoded.finished:
+            full = asked.limit < self.max_new_tokens
+            raise TruncatedError(
+                f"the output was cut off after {len(decoded.tokens)} tokens",
+                fix=f"the context of {self.base.context} is full: a shorter prompt" if full else "raise max_new_tokens",
+                text=decoded.text,
+            )
+        calls = self.base.renderer.parse(decoded.text)
+        wrong = [line for call in calls for line in asked.tools.violations(call)]
+        wrong += _out_of_place(calls, asked)
+        if wrong:
+            raise InvalidOutputError(
+                f"the output does not fit the tools: {wrong[0]}",
+                fix="" if self.constrained else "decode with constrained=True",
+                text=decoded.text,
+                violations=wrong,
+            )
+        return calls
+
+    def _bound(self, values: Mapping[str, JSON]) -> dict[str, dict[str, JSON]]:
+        """Return the bound arguments' values by tool."""
+        known = {name for tool in self.tools for name in tool.bound}
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise SchemaError(
+                f"no tool has the bound argument {unknown[0]!r}",
+                where="bound",
+                fix=f"known: {', '.join(sorted(known)) or 'none'}",
+            )
+        given = {tool.name: {n: values[n] for n in tool.bound if n in values} for tool in self.tools}
+        return {name: arguments for name, arguments in given.items() if arguments}
+
+
+def _toolset(tools: Any, contract: Contract) -> ToolSet | None:
+    """Read the tools given beside an adapter as its contract has them: parallel or not, the same arguments bound."""
+    if tools is None or isinstance(tools, ToolSet):
+        return tools
+    plain = ToolSet(tools, parallel=contract.parallel)
+    bound = [name for name in contract.bound_names if any(name in tool.properties for tool in plain)]
+    return ToolSet(tools, parallel=contract.parallel, bound=bound) if bound else plain
+
+
+def _messages(request: Request) -> list[Message]:
+    messages: list[Message] = [{"role": "user", "content": request}] if isinstance(request, str) else list(request)
+    right = all(isinstance(message, Mapping) and message.get("role") for message in messages)
+    if not right or not _text(messages).strip():
+        raise RenderError("a request without a user's words", where="request", fix="give text, or OpenAI messages")
+    return messages
+
+
+def _text(messages: Sequence[Message]) -> str:
+    """Return the last user message, of which copied arguments are spans."""
+    users = [message.get("content") for message in messages if message.get("role") == "user"]
+    return users[-1] if users and isinstance(users[-1], str) else ""
+
+
+def _groups(ready: Mapping[int, _Asked], size: int) -> Iterator[list[int]]:
+    """Yield the places of requests to decode together: of one prefix, of like length."""
+    order = sorted(ready, key=lambda place: (id(ready[place].prefix), len(ready[place].tokens)))
+    group: list[int] = []
+    for place in order:
+        if group and (len(group) >= max(size, 1) or ready[place].prefix is not ready[group[0]].prefix):
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group
+
+
+def _out_of_place(calls: Sequence[Call], asked: _Asked) -> list[str]:
+    """Say what is wrong with the calls as a whole: what the grammar would not have let through."""
+    names = [call.name for call in calls]
+    wrong = [f"{name}: stands beside other calls" for name in names if name in RESERVED and len(names) > 1]
+    if len(names) > 1 and not asked.tools.parallel:
+        wrong.append(f"{len(names)} calls, where one is allowed")
+    for call in calls:
+        served = call.arguments.get("tool") if call.name == ASK else call.name
+        allowed = {"auto": True, "none": call.name == NO_TOOL, "required": call.name != NO_TOOL}
+        if not allowed.get(asked.choice, served == asked.choice):
+            wrong.append(f"{call.name}: not among what the choice {asked.choice!r} allows")
+    return wrong

@@ -1,0 +1,375 @@
+"""The grammar of a tool set's calls, for llguidance, and its compiled form.
+
+`tool_grammar` writes a Lark grammar: the literal text of the base's `Form` around `%json` argument objects,
+the reserved calls `no_tool` and `ask`, and parallel calls where both the tools and the form allow them. What
+the grammar lets through is exactly what `Form.write` writes: compact or spaced JSON, keys in schema order.
+`Grammar` is such a text compiled for one tokenizer, kept in a bounded cache.
+"""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import llguidance
+import llguidance.hf
+from transformers import PreTrainedTokenizerBase
+
+from schematune.decoding.base import Base
+from schematune.schemas.call import ASK, NO_TOOL
+from schematune.schemas.errors import ModelError, SchemaError
+from schematune.schemas.jsontext import JSON, compact
+from schematune.schemas.render import Form
+from schematune.schemas.spans import SpanRules, can_copy, spans_of
+from schematune.schemas.tool import Tool, ToolSet
+
+__all__ = ["CHOICES", "MAX_CALLS", "Grammar", "special_tokens", "tool_grammar"]
+
+CHOICES = ("auto", "required", "none")
+"""What may come out: any call; a tool or a question, not `no_tool`; only `no_tool`. Else a tool's name."""
+
+MAX_CALLS = 8
+"""Calls in one output at most."""
+
+_MOST_SPANS = 4000
+_SIMPLE = {"type", "properties", "required", "additionalProperties", "title", "description", "$defs", "definitions"}
+_ANNOTATIONS = {"$schema", "$id", "$comment", "default", "examples"}
+_LOOK_AROUND = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]")
+_CHUNK = re.compile(r"\w+|\s+|[^\w\s]")
+_SPAN = 'SPAN: "\\"" (SOME & EDGES) "\\""\nEDGES: /[^\\s\\x00-\\x1f]([^\\x00-\\x1f]*[^\\s\\x00-\\x1f])?/\n'
+
+
+def tool_grammar(
+    tools: ToolSet,
+    form: Form,
+    *,
+    choice: str = "auto",
+    spans: SpanRules | None = None,
+    request: str = "",
+    special: Mapping[str, int] | None = None,
+) -> str:
+    """Write the Lark grammar of the calls of `tools` in `form`.
+
+    `choice` is one of `CHOICES` or a tool's name. With `spans`, the arguments of these rules take nothing
+    but word-aligned spans of `request`. `special` are the tokenizer's special tokens by text: where the
+    form's literals hold one, the token itself is asked for. Raises `SchemaError`, which names the tool, for
+    a schema that cannot be compiled and for a choice that is none.
+
+    >>> from schematune.schemas.render import COMPACT
+    >>> tools = ToolSet({"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}})
+    >>> print(tool_grammar(tools, COMPACT, choice="none"))
+    start: nothing
+    nothing: "{\\"name\\":\\"no_tool\\",\\"arguments\\":{}}"
+    """
+    if choice not in CHOICES and choice not in tools.names:
+        known = ", ".join((*CHOICES, *tools.names))
+        raise SchemaError(f"there is no choice {choice!r}", where="choice", fix=f"known: {known}")
+    literal = _Literals(special or {})
+    nothing = f"nothing: {literal(_call(form, NO_TOOL, '{}'))}"
+    if choice == "none":
+        return "start: nothing\n" + nothing
+    chosen = list(tools) if choice in CHOICES else [tools[choice]]
+    copied = {} if spans is None or not spans_of(request, 1) else spans
+    lines = _start(chosen, form, literal, nothing=choice == "auto", many=tools.parallel and form.parallel)
+    lines += [nothing] if choice == "auto" else []
+    spanned = False
+    for place, tool in enumerate(chosen):
+        before, after = _call(form, tool.name, "\0").split("\0")
+        text, uses_spans = _arguments(tool, f"a{place}", form.spaced, tuple(copied.get(tool.name, ())), request)
+        lines += [f"c{place}: {literal(before)} a{place} {literal(after)}", text]
+        lines += _ask(tool, f"q{place}", form, literal)
+        spanned |= uses_spans
+    return "\n".join(lines + ([_SPAN + _some(request)] if spanned else []))
+
+
+class Grammar:
+    """A grammar compiled for one tokenizer.
+
+    `text` is the Lark grammar, `vocabulary` the number of embeddings of the model (its logits), `stop` the
+    tokens that end a turn. `unenforced` lists what of the schemas the mask does not enforce; outputs are
+    validated all the same. Compiling is cached by text and tokenizer. Raises `SchemaError`, and `ModelError`
+    for a tokenizer that the engine cannot use.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        vocabulary: int,
+        stop: Iterable[int] = (),
+        keep: bool = True,
+    ) -> None:
+        """See the class; `keep` is false for the grammar of one request, which is not worth its place."""
+        self.text = text
+        self.vocabulary = vocabulary
+        self.stop = frozenset(stop)
+        self._prototype = _compile(text, _engine(tokenizer, vocabulary, self.stop), keep)
+        self.unenforced = tuple(dict.fromkeys(self._prototype.get_grammar_warnings()))
+
+    @classmethod
+    def of(
+        cls, tools: ToolSet, base: Base, *, choice: str = "auto", spans: SpanRules | None = None, request: str = ""
+    ) -> "Grammar":
+        """Write and compile the grammar of `tools` for `base` in its form."""
+        vocabulary, stop = vocabulary_of(base.model), base.stop
+        special = special_tokens(base.tokenizer, vocabulary=vocabulary, stop=stop)
+        text = tool_grammar(tools, base.renderer.form, choice=choice, spans=spans, request=request, special=special)
+        return cls(text, base.tokenizer, vocabulary=vocabulary, stop=stop, keep=not spans)
+
+    def matcher(self) -> llguidance.LLMatcher:
+        """Return a fresh matcher at the start of the grammar."""
+        return self._prototype.deep_copy()
+
+
+def vocabulary_of(model: Any) -> int:
+    """Return the number of logits of a model: its embeddings, which may be more than the tokenizer's tokens."""
+    head = model.get_output_embeddings()
+    return int((model.get_input_embeddings() if head is None else head).weight.shape[0])
+
+
+def special_tokens(
+    tokenizer: PreTrainedTokenizerBase, *, vocabulary: int, stop: Iterable[int] = ()
+) -> Mapping[str, int]:
+    """Return the tokens that the engine does not take for text, by their text.
+
+    Those are the special tokens and all others that were added as `<...>`: `<tool_call>`, say.
+    """
+    return _engine(tokenizer, vocabulary, frozenset(stop)).special
+
+
+@dataclass(frozen=True)
+class _Engine:
+    """A tokenizer as the engine knows it, with the tokens that it does not take for text."""
+
+    tokenizer: llguidance.LLTokenizer
+    special: Mapping[str, int]
+
+
+_LOCK = Lock()
+_ENGINES: WeakKeyDictionary[PreTrainedTokenizerBase, dict[Any, _Engine]] = WeakKeyDictionary()
+_COMPILED: OrderedDict[tuple[int, str], tuple[_Engine, llguidance.LLMatcher]] = OrderedDict()
+_MOST_COMPILED = 128
+
+
+def _engine(tokenizer: PreTrainedTokenizerBase, vocabulary: int, stop: frozenset[int]) -> _Engine:
+    with _LOCK:
+        known = _ENGINES.setdefault(tokenizer, {})
+        if (vocabulary, stop) not in known:
+            ends: Any = sorted(stop) or None
+            wrapped: Any = tokenizer
+            try:
+                found = llguidance.hf.from_tokenizer(wrapped, n_vocab=vocabulary, eos_token=ends)
+            except ValueError as error:
+                raise ModelError(
+                    f"the grammar engine cannot use the tokenizer: {error}", fix="take a base with byte-level BPE"
+                ) from error
+            added = tokenizer.added_tokens_decoder.items()
+            special = {token.content: number for number, token in added if found.is_special_token(number)}
+            known[vocabulary, stop] = _Engine(found, special)
+        return known[vocabulary, stop]
+
+
+def _compile(text: str, engine: _Engine, keep: bool) -> llguidance.LLMatcher:
+    key = (id(engine), text)
+    with _LOCK:
+        if key in _COMPILED:
+            _COMPILED.move_to_end(key)
+            return _COMPILED[key][1]
+    matcher = llguidance.LLMatcher(engine.tokenizer, text, log_level=0)
+    if matcher.is_error():
+        raise SchemaError(f"the grammar does not compile: {_reason(matcher.get_error())}", fix="simplify the schemas")
+    if not keep:
+        return matcher
+    with _LOCK:
+        _COMPILED[key] = (engine, matcher)  # the engine is kept, so that its id stays its own
+        while len(_COMPILED) > _MOST_COMPILED:
+            _COMPILED.popitem(last=False)
+    return matcher
+
+
+class _Literals:
+    """Writes literal text as Lark: quoted, special tokens by their number."""
+
+    def __init__(self, special: Mapping[str, int]) -> None:
+        self.special = special
+        words = sorted(special, key=len, reverse=True)
+        self.pattern = re.compile("(" + "|".join(map(re.escape, words)) + ")") if words else None
+
+    def __call__(self, text: str) -> str:
+        parts = self.pattern.split(text) if self.pattern else [text]
+        written = [f"<[{self.special[p]}]>" if p in self.special else _quoted(p) for p in parts if p]
+        return " ".join(written) or '""'
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _call(form: Form, name: str, arguments: str) -> str:
+    return f"{form.before}{form.written(name)}{form.between}{arguments}{form.after}"
+
+
+def _start(chosen: list[Tool], form: Form, literal: _Literals, *, nothing: bool, many: bool) -> list[str]:
+    questions = [f"q{place}" for place, tool in enumerate(chosen) if tool.required]
+    starts = ["call", *(["nothing"] if nothing else []), *questions]
+    lines = ["call: " + " | ".join(f"c{place}" for place in range(len(chosen)))]
+    if many:
+        starts.append("many")
+        more = f"({literal(form.separator)} call){{1,{MAX_CALLS - 1}}}"
+        lines.append(f"many: {literal(form.opening)} call {more} {literal(form.closing)}")
+    return ["start: " + " | ".join(starts), *lines]
+
+
+def _ask(tool: Tool, rule: str, form: Form, literal: _Literals) -> list[str]:
+    """Write the question for the required arguments of `tool`: some of them, in schema order."""
+    if not tool.required:
+        return []
+    whole = form.json({"tool": tool.name, "missing": ["\0"]}).split(json.dumps("\0"))
+    comma = ", " if form.spaced else ","
+    before, after = _call(form, ASK, "\0").split("\0")
+    names = [_quoted(name) for name in tool.required]
+    fields = _sequence(rule, [_quoted(name) for name in names], [False] * len(names), _quoted(comma), empty=False)
+    return [f"{rule}: {literal(before + whole[0])} {rule}_first0 {literal(whole[1] + after)}", *fields]
+
+
+def _sequence(rule: str, items: list[str], needed: list[bool], comma: str, *, empty: bool) -> list[str]:
+    """Write rules for a subsequence of `items`, in order, the needed ones always there.
+
+    `rule_firstN` is what may follow while nothing is written, `rule_restN` what may follow something;
+    `empty` allows the subsequence without items.
+    """
+    last = len(items)
+    lines = [f'{rule}_rest{last}: ""'] + ([f'{rule}_first{last}: ""'] if empty else [])
+    for place in reversed(range(last)):
+        first, rest = f"{items[place]} {rule}_rest{place + 1}", f"{comma} {items[place]} {rule}_rest{place + 1}"
+        skip_first = not needed[place] and (empty or place + 1 < last)
+        lines.append(f"{rule}_first{place}: {first}" + (f" | {rule}_first{place + 1}" if skip_first else ""))
+        lines.append(f"{rule}_rest{place}: {rest}" + (f" | {rule}_rest{place + 1}" if not needed[place] else ""))
+    return lines
+
+
+def _some(request: str) -> str:
+    """Write the terminal of what can be cut out of `request` between words, escaped as in JSON.
+
+    A line break stays raw: `EDGES` refuses it, so no span crosses it.
+    """
+    chunks = [c if c.isspace() else _quoted(c)[1:-1] for c in _CHUNK.findall(request)]
+    return "SOME: %regex " + compact({"substring_chunks": chunks})
+
+
+def _arguments(tool: Tool, rule: str, spaced: bool, copied: tuple[str, ...], request: str) -> tuple[str, bool]:
+    """Write the rules of a tool's arguments object, and tell whether they use the terminal `SPAN`."""
+    schema = tool.strict
+    names = tuple(name for name in copied if can_copy(tool.properties.get(name)))
+    if not names:
+        return _object(compact(dict(schema)), rule, spaced, tool.name), False
+    if _is_simple(schema):
+        return _fields(compact(dict(schema)), rule, spaced, names, tool.name), True
+    spans = spans_of(request)
+    if len(spans) > _MOST_SPANS:
+        return _object(compact(dict(schema)), rule, spaced, tool.name), False
+    definitions = {**schema.get("$defs", {}), "schematune_spans": {"enum": spans}}
+    properties = {n: {"$ref": "#/$defs/schematune_spans"} if n in names else p for n, p in tool.properties.items()}
+    text, _ = _guided({**schema, "properties": properties, "$defs": definitions}, spaced, tool.name)
+    return f"{rule}: %json {text}", False
+
+
+def _is_simple(schema: Mapping[str, JSON]) -> bool:
+    """Tell whether the object can be written field by field: listed properties and nothing else said."""
+    keys, properties = set(schema), schema.get("properties", {})
+    known = keys <= _SIMPLE | _ANNOTATIONS and schema.get("additionalProperties") is False
+    references = [target for target in _references(properties) if not target.startswith(("#/$defs/", "#/definitions/"))]
+    return known and not references and set(schema.get("required", ())) <= set(properties)
+
+
+def _references(node: JSON) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        yield from (value for key, value in node.items() if key == "$ref" and isinstance(value, str))
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+@lru_cache(maxsize=2048)
+def _object(schema: str, rule: str, spaced: bool, tool: str) -> str:
+    text, _ = _guided(json.loads(schema), spaced, tool)
+    return f"{rule}: %json {text}"
+
+
+@lru_cache(maxsize=2048)
+def _fields(schema: str, rule: str, spaced: bool, copied: tuple[str, ...], tool: str) -> str:
+    """Write an arguments object field by field, so that the copied ones can be the terminal `SPAN`."""
+    whole = json.loads(schema)
+    comma, colon = (", ", ": ") if spaced else (",", ":")
+    definitions = {key: whole[key] for key in ("$defs", "definitions") if key in whole}
+    items, needed, lines = [], [], []
+    for place, (name, part) in enumerate(whole["properties"].items()):
+        value = "SPAN"
+        if name not in copied:
+            value = f"{rule}_value{place}"
+            shared = definitions if any(_references(part)) else {}
+            text, _ = _guided({**part, **shared} if isinstance(part, dict) else part, spaced, f"{tool}.{name}")
+            lines.append(f"{value}: %json {text}")
+        items.append(f"{_quoted(_quoted(name) + colon)} {value}")
+        needed.append(name in whole.get("required", ()))
+    empty = not any(needed)
+    fields = _sequence(rule, items, needed, _quoted(comma), empty=empty)
+    return "\n".join([f'{rule}: "{{" {rule}_first0 "}}"', *fields, *lines])
+
+
+def _guided(schema: JSON, spaced: bool, tool: str) -> tuple[str, bool]:
+    """Return the schema's text with llguidance's options, strict where it can be; raise `SchemaError`.
+
+    The second value says whether something of it is not enforced.
+    """
+    return _guided_text(compact(schema), spaced, tool)
+
+
+@lru_cache(maxsize=4096)
+def _guided_text(schema: str, spaced: bool, tool: str) -> tuple[str, bool]:
+    options: dict[str, JSON] = {
+        "whitespace_flexible": False,
+        "item_separator": ", " if spaced else ",",
+        "key_separator": ": " if spaced else ":",
+    }
+    parsed = json.loads(schema)
+    parsed = ({} if parsed else {"not": {}}) if isinstance(parsed, bool) else parsed
+    tries = (
+        ({**parsed, "x-guidance": options}, False),
+        ({**parsed, "x-guidance": {**options, "lenient": True}}, True),
+        ({**_without_look_around(parsed), "x-guidance": {**options, "lenient": True}}, True),
+    )
+    reason = ""
+    for candidate, lenient in tries:
+        text = compact(candidate)
+        failed, messages = llguidance.LLMatcher.validate_grammar_with_warnings(f"start: %json {text}")
+        if not failed:
+            return text, lenient
+        reason = messages[0] if messages else ""
+    raise SchemaError(
+        f"no grammar can be made of its arguments: {_reason(reason)}", where=tool, fix="simplify the schema"
+    )
+
+
+def _without_look_around(node: JSON) -> Any:
+    if isinstance(node, dict):
+        pattern = node.get("pattern")
+        drop = isinstance(pattern, str) and _LOOK_AROUND.search(pattern)
+        return {key: _without_look_around(value) for key, value in node.items() if not (drop and key == "pattern")}
+    return [_without_look_around(item) for item in node] if isinstance(node, list) else node
+
+
+def _reason(message: str) -> str:
+    """Return the telling line of llguidance's message."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error:")]
+    first = lines[0].split("failed to compile JSON schema: ")[-1] if lines else "no reason given"
+    return errors[0].removeprefix("error: ") if errors else first

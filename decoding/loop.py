@@ -1,0 +1,278 @@
+"""The generation loop: greedy, with the tokens that the grammar forces appended in one forward pass.
+
+`decode` takes prompts as token ids and a grammar (or none) for each, and gives each row what it would give it
+alone. In a batch, the blocks that rows append are left-padded inside the step; the holes stay in the cache
+and are masked, and positions are explicit. Models whose attention cannot skip holes (sliding windows, recurrent
+layers) are decoded row by row. `Prefix` is the cache of a prompt's common beginning, computed once.
+"""
+
+import copy
+import inspect
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import llguidance
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from schematune.decoding.grammar import Grammar
+
+__all__ = ["Decoded", "Prefix", "can_batch", "decode"]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One decoded row.
+
+    `text` and `tokens` are the completion without the token that ends it. `finished` is false where the token
+    limit cut it off. `passes` counts the row's forward passes, `forced` the tokens that the grammar gave
+    without one; `milliseconds` run from the start of `decode` to the row's end. `logprob` sums the model's
+    own log-probabilities (before the mask) of the tokens that were not forced, the ending included.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    finished: bool
+    passes: int
+    forced: int
+    milliseconds: float
+    logprob: float
+
+
+class Prefix:
+    """The beginning that prompts have in common, as a cache computed once.
+
+    `tokens` is what it stands for; prompts given to `decode` with it hold only what follows.
+    """
+
+    def __init__(self, tokens: Sequence[int], cache: Any) -> None:
+        """Keep a computed cache; use `Prefix.of`."""
+        self.tokens = tuple(tokens)
+        self.cache = cache
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, tokens: Sequence[int]) -> "Prefix":
+        """Run `model` over `tokens` (at least one)."""
+        with torch.inference_mode():
+            feed = _Feed(model, 1)
+            feed([list(tokens)])
+        return cls(tokens, feed.cache)
+
+    def fresh(self, rows: int) -> Any:
+        """Return a cache for `rows` rows; appending to it leaves this one as it is."""
+        if not all(type(layer) is DynamicLayer for layer in getattr(self.cache, "layers", [None])):
+            return copy.deepcopy(self.cache)  # other layers may write in place
+        cache = copy.copy(self.cache)
+        cache.layers = [copy.copy(layer) for layer in self.cache.layers]
+        if rows > 1:
+            cache.batch_repeat_interleave(rows)
+        return cache
+
+
+@torch.inference_mode()
+def decode(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    grammars: Sequence[Grammar | None],
+    *,
+    max_new_tokens: int | Sequence[int] = 512,
+    stop: frozenset[int],
+    prefix: Prefix | None = None,
+) -> list[Decoded]:
+    """Decode a completion for each prompt (token ids), greedily, under its grammar or freely where it is None.
+
+    `max_new_tokens` is one limit or one for each row; `stop` are the tokens that end a completion. With
+    `prefix`, prompts hold only what follows it (at least one token).
+    """
+    limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
+    rows = [
+        _Row(list(prompt), grammar, limit) for prompt, grammar, limit in zip(prompts, grammars, limits, strict=True)
+    ]
+    groups = [rows] if can_batch(model) else [[row] for row in rows]
+    start = time.perf_counter()
+    for group in groups:
+        _decode(model, group, stop, prefix, start)
+    return [row.decoded(tokenizer) for row in rows]
+
+
+def can_batch(model: PreTrainedModel) -> bool:
+    """Tell whether rows of different lengths can share a cache with masked holes: full attention throughout."""
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    full = all(kind == "full_attention" for kind in kinds) if kinds else getattr(config, "sliding_window", None) is None
+    return full and _takes(model, "attention_mask") and _takes(model, "position_ids")
+
+
+def _takes(model: Any, option: str) -> bool:
+    kind: Any = type(model)
+    return option in _parameters(kind)
+
+
+@lru_cache(maxsize=64)
+def _parameters(kind: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(kind.forward).parameters)
+
+
+@dataclass
+class _Row:
+    """One row in the making; `block` holds the tokens that the next pass reads."""
+
+    block: list[int]
+    grammar: Grammar | None
+    limit: int
+    tokens: list[int] = field(default_factory=list)
+    matcher: llguidance.LLMatcher | None = None
+    finished: bool = False
+    done: bool = False
+    passes: int = 0
+    forced: int = 0
+    logprob: float = 0.0
+    milliseconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.grammar is not None:
+            self.matcher = self.grammar.matcher()
+            prompt, self.block = self.block, []
+            self._force()
+            self.block = prompt + self.block
+
+    def accept(self, token: int, stop: frozenset[int]) -> None:
+        """Take the chosen token and what the grammar forces after it."""
+        if token in stop:
+            self.finished = self.done = True
+            return
+        self.block = [token]
+        self.tokens.append(token)
+        if self.matcher is not None:
+            if self.matcher.consume_token(token):
+                self._force()
+            else:
+                self.matcher = None  # an engine limit: go on freely, the output is validated afterwards
+        if len(self.tokens) >= self.limit and not self.finished:
+            del self.tokens[self.limit :]
+            self.done = True
+
+    def _force(self) -> None:
+        assert self.matcher is not None
+        forced = self.matcher.compute_ff_tokens()
+        # text that spells an added token is tokenised to it, which the grammar does not take: stop before it
+        forced = forced[: self.matcher.validate_tokens(forced)] if forced else forced
+        if forced and self.matcher.consume_tokens(forced):
+            self.tokens += forced
+            self.block += forced
+            self.forced += len(forced)
+        if self.matcher.is_error():
+            self.matcher = None
+        elif self.matcher.is_stopped() and len(self.tokens) <= self.limit:
+            self.finished = self.done = True
+
+    def decoded(self, tokenizer: PreTrainedTokenizerBase) -> Decoded:
+        text = tokenizer.decode(self.tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        tokens = tuple(self.tokens)
+        return Decoded(str(text), tokens, self.finished, self.passes, self.forced, self.milliseconds, self.logprob)
+
+
+def _decode(
+    model: PreTrainedModel, rows: list[_Row], stop: frozenset[int], prefix: Prefix | None, start: float
+) -> None:
+    """Decode `rows` together, until all are done."""
+    active = [row for row in rows if not row.done]
+    feed = _Feed(model, len(active), prefix) if active else None
+    picker = _Picker(stop)
+    while feed is not None and any(not row.done for row in active):
+        going = [place for place, row in enumerate(active) if not row.done]
+        if 2 * len(going) <= len(active):  # rows that are done cost as much as others: leave them behind
+            feed.keep(going)
+            active = [active[place] for place in going]
+        logits = feed([[] if row.done else row.block for row in active])
+        chosen = picker(logits, active)
+        now = (time.perf_counter() - start) * 1000
+        for row, (token, logprob) in zip(active, chosen, strict=True):
+            if not row.done:
+                row.passes += 1
+                row.logprob += logprob
+                row.accept(token, stop)
+                row.milliseconds = now
+    for row in rows:
+        row.milliseconds = row.milliseconds or (time.perf_counter() - start) * 1000
+
+
+class _Picker:
+    """Chooses each row's next token: the most likely one that its grammar allows."""
+
+    def __init__(self, stop: frozenset[int]) -> None:
+        self.stop = stop
+
+    def __call__(self, logits: torch.Tensor, rows: list[_Row]) -> list[tuple[int, float]]:
+        """Take `logits` (rows, vocabulary) and return for each row the token and its log-probability."""
+        tokens = logits.argmax(dim=-1).tolist()
+        for place, row in enumerate(rows):
+            # mostly the model's own choice is allowed: asking that is cheaper than the whole mask
+            if row.matcher is not None and not row.done and row.matcher.validate_tokens([tokens[place]]) != 1:
+                tokens[place] = int(_masked(logits[place], row.matcher).argmax())
+        chosen = logits.gather(1, torch.tensor(tokens, device=logits.device).unsqueeze(1)).squeeze(1)
+        logprobs = (chosen - logits.logsumexp(dim=-1)).tolist()
+        return list(zip(tokens, logprobs, strict=True))
+
+
+def _masked(logits: torch.Tensor, matcher: llguidance.LLMatcher) -> torch.Tensor:
+    allowed = allowed_tokens(matcher, logits.shape[0]).to(logits.device)
+    return logits.masked_fill(~allowed, float("-inf"))
+
+
+def allowed_tokens(matcher: llguidance.LLMatcher, vocabulary: int) -> torch.Tensor:
+    """Return which tokens the grammar allows next: bool, shape (vocabulary,), on the CPU."""
+    bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+    return torch.from_numpy(np.unpackbits(bits, count=vocabulary, bitorder="little").view(np.bool_))
+
+
+class _Feed:
+    """Feeds blocks of tokens to a model and keeps its cache.
+
+    Called with one block for each row, it returns the logits after each row's last token: float32, shape
+    (rows, vocabulary). An empty block leaves its row as it is; its logits mean nothing.
+    """
+
+    def __init__(self, model: PreTrainedModel, rows: int, prefix: Prefix | None = None) -> None:
+        self.model, self.rows = model, rows
+        self.cache = prefix.fresh(rows) if prefix else None
+        self.counts = [len(prefix.tokens) if prefix else 0] * rows
+        self.holes = torch.ones((rows, self.counts[0]), dtype=torch.long, device=model.device)
+        self.single = rows == 1
+        self.options: dict[str, Any] = {"logits_to_keep": 1} if _takes(model, "logits_to_keep") else {}
+
+    def __call__(self, blocks: list[list[int]]) -> torch.Tensor:
+        device = self.model.device
+        width = max(map(len, blocks))
+        padded = [[0] * (width - len(block)) + block for block in blocks]
+        inputs: dict[str, Any] = {"input_ids": torch.tensor(padded, device=device)}
+        if not self.single:
+            real = [[0] * (width - len(block)) + [1] * len(block) for block in blocks]
+            self.holes = torch.cat([self.holes, torch.tensor(real, device=device)], dim=1)
+            places = [
+                [0] * (width - len(block)) + list(range(count, count + len(block)))
+                for block, count in zip(blocks, self.counts, strict=True)
+            ]
+            inputs |= {"attention_mask": self.holes, "position_ids": torch.tensor(places, device=device)}
+            self.counts = [count + len(block) for block, count in zip(blocks, self.counts, strict=True)]
+        output: Any = self.model(past_key_values=self.cache, use_cache=True, **inputs, **self.options)
+        self.cache = output.past_key_values
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits.float()
+
+    def keep(self, places: list[int]) -> None:
+        """Go on with these rows only."""
+        if len(places) == self.rows or self.single:
+            return
+        chosen = torch.tensor(places, device=self.model.device)
+        if isinstance(self.cache, DynamicCache):
+            self.cache.batch_select_indices(chosen)
+        self.holes = self.holes[chosen]
+        self.counts = [self.counts[place] for place in places]
+        self.rows = len(places)
