@@ -1,0 +1,130 @@
+"""The built-in base's recipe: tokenizer, corpus, copying heads, a run that goes on where it stopped."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schematune.decoding.base import load_base
+from schematune.schemas.call import Call
+from schematune.schemas.invent import tool_set
+from schematune.schemas.pair import Pair
+from schematune.schemas.render import COMPACT, Renderer
+from schematune.schemas.tool import Tool, ToolSet
+from schematune.trainer.copyheads import write_copy_heads
+from schematune.trainer.corpus import Block, Corpus, Sources, renaming
+from schematune.trainer.pretrain import TEMPLATE, Recipe, encode, pretrain
+from schematune.trainer.tokens import make_tokenizer, train_tokenizer
+
+SMALL = Recipe(minutes=0.05, width=64, layers=2, heads=2, inner=96, vocabulary=600, context=512, batch_tokens=256, lengths=(256,), tokenizer_text=60_000)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    blocks = [block for block, _ in zip(Corpus(Sources(), 1), range(12), strict=False)]
+    texts = [pair.request + " ".join(call.json() for call in pair.calls) for block in blocks for pair in block.pairs]
+    return make_tokenizer(train_tokenizer(texts, size=600), TEMPLATE, context=512)
+
+
+@settings(deadline=None)
+@given(text=st.text(max_size=40))
+def test_text_survives_the_tokenizer(tokenizer: Any, text: str) -> None:
+    assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False), clean_up_tokenization_spaces=False) == text
+
+
+@pytest.mark.parametrize("value", ["Oslo", "getUserName", "2026-11-22", "café 12", "#A-1"])
+def test_a_value_reads_the_same_in_a_request_and_in_json(tokenizer: Any, value: str) -> None:
+    said = tokenizer.encode(f"to {value} now", add_special_tokens=False)
+    written = tokenizer.encode(f'{{"city":"{value}"}}', add_special_tokens=False)
+    inner = tokenizer.encode(value, add_special_tokens=False)
+
+    def holds(ids: list[int]) -> bool:
+        return any(ids[i : i + len(inner)] == inner for i in range(len(ids)))
+
+    assert holds(said) and holds(written)
+
+
+def test_a_block_is_what_the_template_renders(tokenizer: Any) -> None:
+    renderer = Renderer(tokenizer)
+    assert renderer.form == COMPACT
+    tools = ToolSet([{"name": "f", "description": "Do f.", "parameters": {"properties": {"a": {"type": "string"}}}}])
+    pairs = (Pair.of("f with x", [Call("f", {"a": "x"})]), Pair.of("f and f", [Call("f", {"a": "y"}), Call("f")]))
+    ids, weights = encode(Block(tools, True, pairs), renderer, limit=400, request_weight=0.15)
+    turns = [turn for pair in pairs for turn in ({"role": "user", "content": pair.request}, {"role": "assistant", "content": COMPACT.write(pair.calls)})]
+    assert tokenizer.decode(ids) == tokenizer.apply_chat_template(turns, tools=tools.openai(), tokenize=False)
+    scored = tokenizer.decode([token for token, weight in zip(ids, weights, strict=True) if weight == 1.0])
+    assert scored == "".join(COMPACT.write(pair.calls) + "<|end|>" for pair in pairs)
+    assert encode(Block(tools, True, pairs), renderer, limit=20, request_weight=0.15) == ([], [])
+
+
+def test_corpus_is_seeded_and_its_calls_fit_its_tools() -> None:
+    first, again = ([block for block, _ in zip(Corpus(Sources(), 7), range(20), strict=False)] for _ in range(2))
+    assert [b.pairs for b in first] == [b.pairs for b in again]
+    for block in first:
+        tools = ToolSet([tool.openai() for tool in block.tools])
+        assert not [line for pair in block.pairs for call in pair.calls for line in tools.violations(call)]
+
+
+def test_people_and_catalogues_are_mixed_in(tmp_path: Path) -> None:
+    people = tmp_path / "home"
+    people.mkdir()
+    tools = [{"name": f"lamp_{i}", "description": "Lamp.", "parameters": {"properties": {"room_name": {"type": "string"}}}} for i in range(9)]
+    (people / "tools.json").write_text(json.dumps(tools))
+    rows = [{"messages": [{"role": "user", "content": f"light in room {i}"}], "calls": [{"name": f"lamp_{i % 9}", "arguments": {"room_name": f"room {i}"}}]} for i in range(30)]
+    (people / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "catalogue.jsonl").write_text("\n".join([*map(json.dumps, tools), '{"parameters": {}}']))
+    (tmp_path / "dev.jsonl").write_text(json.dumps({**rows[3], "messages": [{"role": "user", "content": "Light in room 3!"}]}))
+    assert len(Sources.read([], [people], [tmp_path / "dev.jsonl"]).cases[0][1]) == 29, "what is scored on is left out"
+    sources = Sources.read([tmp_path / "catalogue.jsonl"], [people])
+    assert len(sources.tools) == 9 and len(sources.cases[0][1]) == 30
+    corpus = Corpus(sources, 3)
+    for _ in range(20):
+        block = corpus._people()
+        known = {tool.name for tool in block.tools}
+        for pair in block.pairs:
+            for call in pair.calls:
+                assert call.name in known | {"no_tool"}
+                assert all(str(value).lower() in pair.request.lower() for value in call.arguments.values())
+        assert corpus._catalogue().tools
+
+
+def test_renaming_renames_calls_with_their_tool() -> None:
+    import random
+
+    tool = Tool("alarm_set", "Set alarm.", {"type": "object", "properties": {"time_of_day": {}, "label": {}}, "required": ["label"]})
+    for seed in range(40):
+        renamed, rename = renaming(tool, random.Random(seed))
+        call = rename(Call("alarm_set", {"label": "x", "time_of_day": "y"}))
+        assert call.name == renamed.name and set(call.arguments) == set(renamed.properties)
+        assert set(renamed.required) <= set(renamed.properties)
+        tool_set([renamed])
+
+
+def test_written_heads_copy_before_any_training() -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape: Any = {"hidden_size": 256, "intermediate_size": 256, "num_attention_heads": 4, "num_key_value_heads": 4}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=1000, num_hidden_layers=3, tie_word_embeddings=True, **shape))
+    write_copy_heads(model)
+    half = torch.randint(10, 1000, (4, 60), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = model(torch.cat([half, half], dim=1)).logits
+    right = (logits[:, 60:-1].argmax(-1) == half[:, 1:]).float().mean().item()
+    assert right > 0.3
+
+
+def test_a_run_ships_a_base_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    folder = pretrain(tmp_path / "run", SMALL)
+    base = load_base(str(folder))
+    assert base.renderer.form == COMPACT and base.context == 512
+    assert {p.name for p in folder.iterdir()} >= {"model.safetensors", "tokenizer.json", "chat_template.jinja", "recipe.json"}
+    assert json.loads((folder / "generation_config.json").read_text())["use_cache"] is True
+    first = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    longer = Recipe(**{**vars(SMALL), "minutes": 0.1})
+    pretrain(tmp_path / "run", longer)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert rows[: len(first)] == first and rows[-1]["step"] > first[-1]["step"] and rows[-1]["tokens"] > first[-1]["tokens"]

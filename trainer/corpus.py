@@ -1,0 +1,191 @@
+"""The text that the built-in base is pretrained on: blocks of tools, requests and calls, made as they are read.
+
+A block is one set of tools (left out of a share of the blocks: the short prompt), one context, and several
+requests with their calls as chat turns. Tool sets are invented, or drawn from catalogues of real tool
+definitions (`Sources.tools`); requests are worded by the synthesiser, or are people's own
+(`Sources.cases`, intents and slots renamed in part, so that they teach reading rather than recall).
+"""
+
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from schematune.schemas.call import Call
+from schematune.schemas.checks import folded
+from schematune.schemas.errors import SchematuneError
+from schematune.schemas.files import read_jsonl
+from schematune.schemas.invent import invent_tools, restyled, tool_set
+from schematune.schemas.lexicon import NOUNS, VERBS, invented
+from schematune.schemas.pair import Pair
+from schematune.schemas.synthesize import Synthesizer
+from schematune.schemas.tool import Tool, ToolSet
+
+__all__ = ["Block", "Corpus", "Sources"]
+
+SHARES = {"invented": 0.42, "catalogue": 0.28, "people": 0.30}
+"""Shares of the kinds of blocks; without catalogues or people's requests all are invented."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One row to train on: tools (none for a short prompt), and pairs that share one context."""
+
+    tools: ToolSet
+    shown: bool
+    pairs: tuple[Pair, ...]
+
+
+@dataclass
+class Sources:
+    """What the corpus draws on besides inventions: tool definitions, and people's requests with their tools."""
+
+    tools: list[Tool] = field(default_factory=list)
+    cases: list[tuple[list[Tool], list[Pair]]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, catalogues: Sequence[Path] = (), people: Sequence[Path] = (), avoid: Sequence[Path] = ()) -> "Sources":
+        """Read tool catalogues (JSON Lines of tools, or of servers with `tools`) and folders of cases.
+
+        A folder of cases has `tools.json` and one or more `.jsonl` files of cases. Tools that cannot be
+        used are passed over, with the reason printed. `avoid` are files of cases to be scored on: a request
+        that stands in one of them is left out, and how many were is printed.
+        """
+        sources = cls()
+        unseen = {folded(Pair.from_dict(row, where=where).request) for path in avoid for where, row in read_jsonl(path)}
+        for path in catalogues:
+            for where, row in read_jsonl(path):
+                for definition in row.get("tools", [row]):
+                    try:
+                        sources.tools.extend(ToolSet([definition]))
+                    except SchematuneError as error:
+                        print(f"passed over {where}: {error}")
+        for folder in people:
+            tools = ToolSet(folder / "tools.json")
+            pairs = [Pair.from_dict(row, where=where) for file in sorted(folder.glob("*.jsonl")) for where, row in read_jsonl(file)]
+            usable = [pair for pair in pairs if pair.calls[0].name in tools]
+            kept = [pair for pair in usable if folded(pair.request) not in unseen]
+            print(f"{folder}: {len(kept)} requests, {len(usable) - len(kept)} left out because they are to be scored on")
+            sources.cases.append((list(tools), kept))
+        return sources
+
+
+class Corpus:
+    """Blocks without end, the same ones for the same seed."""
+
+    def __init__(self, sources: Sources, seed: int) -> None:
+        """See the class."""
+        self.rng = random.Random(seed)
+        self.sources = sources
+        self.shares = dict(SHARES)
+        if not sources.tools:
+            self.shares["catalogue"] = 0.0
+        if not sources.cases:
+            self.shares["people"] = 0.0
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield blocks for ever."""
+        while True:
+            kind = self.rng.choices(list(self.shares), list(self.shares.values()))[0]
+            block = self._MAKERS[kind](self)
+            if block.pairs:
+                yield block
+
+    def _worded(self, tools: list[Tool], others: list[Tool]) -> Block:
+        rng = self.rng
+        makers = Synthesizer(tool_set(tools), rng, others=others)
+        moment, pairs = makers.moment(), []
+        for _ in range(rng.choice((6, 10, 16))):
+            try:
+                pairs.append(makers.pair_at(moment))
+            except (SchematuneError, ValueError, KeyError, TypeError):  # a schema that cannot be sampled yet
+                continue
+        return Block(makers.tools, rng.random() < 0.92, tuple(pairs))
+
+    def _invented(self) -> Block:
+        count = self.rng.choice((1, 2, 3, 4, 5, 6, 8, 10))
+        tools = invent_tools(self.rng, count + 3)
+        return self._worded(tools[:count], tools[count:])
+
+    def _catalogue(self) -> Block:
+        count = self.rng.choice((1, 2, 3, 4, 6, 8))
+        start = self.rng.randrange(len(self.sources.tools))  # neighbours are of one field: near-duplicates
+        near = self.sources.tools[start : start + count // 2 + 1]
+        drawn = self.rng.sample(self.sources.tools, min(count + 3, len(self.sources.tools)))
+        known = {tool.name: restyled(tool, self.rng) if self.rng.random() < 0.5 else tool for tool in near + drawn}
+        tools = [tool for tool in known.values() if len(str(tool.parameters)) < 1500]
+        return self._worded(tools[:count] or invent_tools(self.rng, 2), tools[count : count + 3])
+
+    def _people(self) -> Block:
+        rng = self.rng
+        weights = [3 if any(tool.properties for tool in tools) else 1 for tools, _ in self.sources.cases]
+        tools, pairs = rng.choices(self.sources.cases, weights)[0]
+        chosen = [_lowered(pair, rng) for pair in rng.sample(pairs, min(len(pairs), rng.choice((8, 12, 16))))]
+        needed = {call.name for pair in chosen for call in pair.calls}
+        by_name = {tool.name: tool for tool in tools}
+        refused = set(rng.sample(sorted(needed), len(needed) // 6))  # tools taken away: their requests want no_tool
+        extra = [tool.name for tool in rng.sample(tools, min(len(tools), rng.choice((0, 2, 4))))]
+        names = list(dict.fromkeys([*needed, *extra]))
+        rng.shuffle(names)
+        kept = [name for name in names if name not in refused][:12] or names[:1]
+        renamed = {name: renaming(by_name[name], rng) for name in kept}
+        turns = [
+            replace(pair, calls=tuple(renamed[c.name][1](c) for c in pair.calls) if pair.calls[0].name in renamed else (Call.no_tool(),))
+            for pair in chosen
+        ]
+        unique = {tool.name: tool for tool, _ in renamed.values()}
+        if len(unique) < len(renamed):
+            return Block(tool_set(list(unique.values())), True, ())
+        return Block(tool_set(list(unique.values())), rng.random() < 0.92, tuple(turns))
+
+    _MAKERS: dict[str, Any] = {"invented": _invented, "catalogue": _catalogue, "people": _people}
+
+
+def _lowered(pair: Pair, rng: random.Random) -> Pair:
+    """Give a person's request, and its values, another casing now and then: corpora are lower-cased."""
+    if rng.random() < 0.6:
+        return pair
+    turn = rng.choice((str.capitalize, str.title, str.capitalize))
+    text = turn(pair.request)
+
+    def cased(value: Any) -> Any:
+        if isinstance(value, str):
+            at = text.lower().find(value.lower())
+            return text[at : at + len(value)] if at >= 0 else value
+        return value
+
+    calls = tuple(Call(c.name, {k: cased(v) for k, v in c.arguments.items()}) for c in pair.calls)
+    return replace(pair, messages=({"role": "user", "content": text},), calls=calls)
+
+
+def renaming(tool: Tool, rng: random.Random) -> tuple[Tool, Any]:
+    """Return the tool under other names (in half of the cases), and a function that renames its calls."""
+    roll = rng.random()
+    words = [w for w in re.split(r"[^A-Za-z]+", tool.name) if w]
+    name = tool.name
+    if roll < 0.5:
+        name = rng.choice(
+            ("".join(w.title() for w in words), "_".join(reversed(words)), ".".join(words), f"{rng.choice(list(VERBS))}_{'_'.join(words)}", words[-1])
+        )
+    elif roll < 0.6:
+        name = f"{invented(rng)}_{rng.choice(NOUNS)}"
+    slots: dict[str, str] = {}
+    for slot in tool.properties:
+        parts = slot.split("_")
+        slots[slot] = rng.choice((slot, slot, parts[-1], "".join([parts[0], *(p.title() for p in parts[1:])])))
+    if len(set(slots.values())) < len(slots):
+        slots = {slot: slot for slot in slots}
+    names = list(tool.properties)
+    rng.shuffle(names)
+    parameters: Mapping[str, Any] = {
+        **tool.parameters,
+        "properties": {slots[slot]: tool.properties[slot] for slot in names},
+        "required": [slots[slot] for slot in tool.required],
+    }
+
+    def rename(call: Call) -> Call:
+        return Call(name, {slots.get(key, key): value for key, value in call.arguments.items()})
+
+    return Tool(name, tool.description, parameters), rename

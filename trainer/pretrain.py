@@ -1,0 +1,338 @@
+"""Pretrains the built-in base from scratch: tokenizer, data made as it is read, training, shipped folder.
+
+    python -m schematune.trainer.pretrain --out runs/base --minutes 60 \\
+        --tools seal_tools/tools.jsonl mcp/servers.jsonl --people hwu64 banking77
+
+One command; killed and called again it goes on from its last checkpoint. The recipe: a Llama with tied
+embeddings whose first two layers start with copying heads (`schematune.trainer.copyheads`), bf16 weights
+with fp32 masters, Muon (Jordan et al. 2024) on the matrices and AdamW on the rest, a flat rate and then a
+cosine. The loss counts calls in full and requests in part; tools are context only.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+
+from schematune.decoding.base import quiet
+from schematune.schemas.jsontext import compact
+from schematune.schemas.render import Renderer
+from schematune.trainer.copyheads import write_copy_heads
+from schematune.trainer.corpus import Block, Corpus, Sources
+from schematune.trainer.tokens import make_tokenizer, train_tokenizer
+
+__all__ = ["Recipe", "encode", "pretrain"]
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "decoding" / "builtin" / "chat_template.jinja"
+
+
+@dataclass
+class Recipe:
+    """Everything that a run depends on; kept beside the weights."""
+
+    minutes: float = 60.0
+    """Training time; the schedule follows it, so a run always ends with a low rate."""
+    width: int = 256
+    layers: int = 5
+    heads: int = 4
+    inner: int = 640
+    vocabulary: int = 4096
+    context: int = 2048
+    batch_tokens: int = 4096
+    """Tokens in a step."""
+    lengths: tuple[int, ...] = (384, 384, 640, 1024)
+    """Row lengths, drawn for each step."""
+    muon_rate: float = 0.02
+    adam_rate: float = 4e-3
+    flat: float = 0.35
+    """Share of the time at the full rate."""
+    request_weight: float = 0.15
+    tokenizer_text: int = 12_000_000
+    """Characters that the tokenizer is trained on."""
+    seed: int = 0
+    threads: int = 0
+    tools: list[str] = field(default_factory=list)
+    people: list[str] = field(default_factory=list)
+    avoid: list[str] = field(default_factory=list)
+
+
+def encode(block: Block, renderer: Renderer, *, limit: int, request_weight: float) -> tuple[list[int], list[float]]:
+    """Return a block as token ids and a loss weight for each: 1 on calls, `request_weight` on requests.
+
+    Turns that would go over `limit` tokens are left out; an empty list where not one fits.
+    """
+    tokenizer: Any = renderer.tokenizer
+    user, end, call = tokenizer.convert_tokens_to_ids(["<|user|>", "<|end|>", "<|call|>"])
+    first = block.pairs[0]
+    ids = renderer.prompt(first.messages, context=first.context, tools=block.tools if block.shown else None)
+    weights = [0.0] * len(ids)
+    for place, pair in enumerate(block.pairs):
+        said = tokenizer.encode(pair.request, add_special_tokens=False)
+        answer = tokenizer.encode(renderer.completion(pair.calls, block.tools), add_special_tokens=False) + [end]
+        turn = [user, *said, end, call] if place else []
+        if len(ids) + len(turn) + len(answer) > limit:
+            if place == 0:
+                return [], []
+            continue
+        scored = [0.0, *([request_weight] * len(said)), 0.0, 0.0] if place else []
+        full = 1.0 if block.shown or place else 0.2  # without tools the first call can only be guessed
+        ids, weights = ids + turn + answer, weights + scored + [full] * len(answer)
+    return ids, weights
+
+
+class Rows(torch.utils.data.IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Batches without end: token ids and loss weights, both of shape (rows, length)."""
+
+    def __init__(self, recipe: Recipe, sources: Sources, renderer: Renderer, seed: int) -> None:
+        """See the class."""
+        self.recipe, self.sources, self.renderer, self.seed = recipe, sources, renderer, seed
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield batches of rows of one of the recipe's lengths, short rows padded with zeros."""
+        torch.set_num_threads(1)
+        rng, blocks = random.Random(self.seed), iter(Corpus(self.sources, self.seed))
+        waiting: dict[int, list[tuple[list[int], list[float]]]] = {length: [] for length in set(self.recipe.lengths)}
+        while True:
+            limit = rng.choice(self.recipe.lengths)
+            ids, weights = encode(next(blocks), self.renderer, limit=limit, request_weight=self.recipe.request_weight)
+            length = next((size for size in sorted(waiting) if len(ids) <= size), None)
+            if not ids or length is None:
+                continue
+            rows = waiting[length]
+            rows.append((ids, weights))
+            if len(rows) == max(1, self.recipe.batch_tokens // length):
+                yield (
+                    torch.tensor([ids + [0] * (length - len(ids)) for ids, _ in rows]),
+                    torch.tensor([w + [0.0] * (length - len(w)) for _, w in rows]),
+                )
+                rows.clear()
+
+
+def new_model(recipe: Recipe) -> Any:
+    """Make the model in fp32, copying heads written in."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(recipe.seed)
+    config = LlamaConfig(
+        vocab_size=recipe.vocabulary,
+        hidden_size=recipe.width,
+        intermediate_size=recipe.inner,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.heads,
+        max_position_embeddings=recipe.context,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
+    model = LlamaForCausalLM(config)
+    write_copy_heads(model, seed=recipe.seed)
+    return model
+
+
+def loss_of(model: Any, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the weighted mean loss; logits are computed only where a weight stands."""
+    hidden = model.model(input_ids=ids).last_hidden_state
+    weights, targets = weights[:, 1:].flatten(), ids[:, 1:].flatten()
+    places = weights.nonzero().squeeze(1)
+    places = functional.pad(places, (0, -len(places) % 512))  # few shapes: each new one costs the CPU seconds
+    weights[0] = 0.0  # what the padding points at
+    logits = functional.linear(hidden[:, :-1].flatten(0, 1)[places], model.lm_head.weight).float()
+    losses = functional.cross_entropy(logits, targets[places], reduction="none")
+    return (losses * weights[places]).sum() / weights[places].sum()
+
+
+class Masters:
+    """fp32 masters of bf16 weights: Muon for matrices, AdamW for embeddings and norms."""
+
+    def __init__(self, model: Any, recipe: Recipe) -> None:
+        """See the class; takes the weights as they are now, in fp32, and turns the model to bf16."""
+        self.names = [name for name, _ in model.named_parameters()]
+        self.masters = [p.detach().clone().requires_grad_() for p in model.parameters()]
+        model.to(torch.bfloat16)
+        self.live = list(model.parameters())
+        matrix = [p.dim() == 2 and "embed" not in name for name, p in zip(self.names, self.masters, strict=True)]
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon([p for p, m in zip(self.masters, matrix, strict=True) if m], lr=recipe.muon_rate, weight_decay=0.0),
+            torch.optim.AdamW([p for p, m in zip(self.masters, matrix, strict=True) if not m], lr=recipe.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
+        ]
+        self.rates = [recipe.muon_rate, recipe.adam_rate]
+
+    def step(self, rate: float) -> None:
+        """Move the masters by the gradients of the live weights at `rate` of the full rates; copy them back."""
+        for master, live in zip(self.masters, self.live, strict=True):
+            master.grad = live.grad.float() if live.grad is not None else None
+            live.grad = None
+        torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
+        for optimizer, full in zip(self.optimizers, self.rates, strict=True):
+            optimizer.param_groups[0]["lr"] = full * rate
+            optimizer.step()
+        with torch.no_grad():
+            for master, live in zip(self.masters, self.live, strict=True):
+                live.copy_(master)
+
+    def state(self) -> dict[str, Any]:
+        """Return the masters and the optimizers' states."""
+        weights = dict(zip(self.names, (m.detach() for m in self.masters), strict=True))
+        return {"weights": weights, "optimizers": [o.state_dict() for o in self.optimizers]}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+        with torch.no_grad():
+            for name, master, live in zip(self.names, self.masters, self.live, strict=True):
+                master.copy_(state["weights"][name])
+                live.copy_(master)
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+
+def rate_at(progress: float, flat: float) -> float:
+    """Return the share of the full rate at `progress` (0 to 1): short warm-up, flat, cosine down to 3 %."""
+    if progress < 0.005:
+        return 0.1 + 0.9 * progress / 0.005
+    if progress < flat:
+        return 1.0
+    return 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - flat) / (1 - flat))))
+
+
+@torch.no_grad()
+def whole_calls_right(model: Any, rows: list[tuple[list[int], list[float]]]) -> float:
+    """Return the share of calls whose every token is the likeliest one (teacher-forced)."""
+    right = total = 0
+    for ids, weights in rows:
+        logits = model(input_ids=torch.tensor([ids[:-1]])).logits[0]
+        hits = logits.argmax(-1) == torch.tensor(ids[1:])
+        inside, good = False, True
+        for hit, weight in zip(hits.tolist(), weights[1:], strict=True):
+            if weight == 1.0:
+                inside, good = True, good and hit
+            elif inside:
+                right, total, inside, good = right + good, total + 1, False, True
+        right, total = right + (inside and good), total + inside
+    return right / max(1, total)
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
+    torch.save(state, path.with_suffix(".part"))
+    os.replace(path.with_suffix(".part"), path)
+
+
+def prepare_tokenizer(folder: Path, recipe: Recipe, sources: Sources) -> Any:
+    """Train the tokenizer on blocks of the corpus, or load the one that stands in `folder`."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        texts: list[str] = []
+        blocks = iter(Corpus(sources, recipe.seed + 1))
+        while sum(map(len, texts)) < recipe.tokenizer_text:
+            block = next(blocks)
+            texts += [f"{t.name} {compact(dict(t.parameters))} {t.description}" for t in block.tools]
+            texts += [pair.request + " " + " ".join(call.json() for call in pair.calls) for pair in block.pairs]
+        train_tokenizer(texts, size=recipe.vocabulary).save(str(path))
+    return make_tokenizer(Tokenizer.from_file(str(path)), TEMPLATE, context=recipe.context)
+
+
+def pretrain(folder: Path, recipe: Recipe) -> Path:
+    """Run the recipe in `folder`, going on from its checkpoint; returns the folder of the finished base.
+
+    Raises `OSError` where the disk is full; the last checkpoint stays.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    sources = Sources.read([Path(p) for p in recipe.tools], [Path(p) for p in recipe.people], [Path(p) for p in recipe.avoid])
+    tokenizer = prepare_tokenizer(folder, recipe, sources)
+    model = new_model(recipe)
+    with quiet():
+        tokens = _train(folder, model, Renderer(tokenizer), recipe, sources)
+        return ship(folder, model, tokenizer, recipe, tokens)
+
+
+def _train(folder: Path, model: Any, renderer: Renderer, recipe: Recipe, sources: Sources) -> int:
+    """Train until the recipe's minutes are spent, with a checkpoint every four; returns the tokens read."""
+    masters = Masters(model, recipe)
+    checkpoint, seconds, tokens, step = folder / "checkpoint.pt", 0.0, 0, 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        masters.load(saved)
+        seconds, tokens, step = saved["seconds"], saved["tokens"], saved["step"]
+    rows = Rows(recipe, sources, renderer, seed=1000 + recipe.seed * 7919 + step)
+    loader = iter(torch.utils.data.DataLoader(rows, batch_size=None, num_workers=1, prefetch_factor=16))
+    held_out = _held_out(renderer, recipe)
+    budget, last_saved, average = recipe.minutes * 60, time.monotonic(), 0.0
+    model.train()
+    with tqdm(total=round(budget), initial=round(seconds), unit="s", desc="pretrain") as bar:
+        while seconds < budget:
+            started = time.monotonic()
+            ids, weights = next(loader)
+            loss = loss_of(model, ids, weights)
+            loss.backward()  # type: ignore[no-untyped-call]
+            masters.step(rate_at(seconds / budget, recipe.flat))
+            average = loss.item() if not average else 0.98 * average + 0.02 * loss.item()
+            tokens, step = tokens + int((ids > 0).sum()), step + 1
+            seconds += time.monotonic() - started
+            bar.set_postfix_str(f"{tokens / 1e6:.2f}M tokens, loss {average:.3f}", refresh=False)
+            bar.update(min(round(seconds), round(budget)) - bar.n)
+            if time.monotonic() - last_saved > 240 or seconds >= budget:
+                right = whole_calls_right(model, held_out)
+                _save(checkpoint, {**masters.state(), "seconds": seconds, "tokens": tokens, "step": step})
+                row = {"step": step, "tokens": tokens, "seconds": round(seconds), "loss": round(average, 4)}
+                with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                    print(json.dumps({**row, "held_out_calls": round(right, 4)}), file=log)
+                last_saved = time.monotonic()
+    return tokens
+
+
+def _held_out(renderer: Renderer, recipe: Recipe) -> list[tuple[list[int], list[float]]]:
+    """Make rows of invented tools from another seed, to watch the training with."""
+    blocks = iter(Corpus(Sources(), seed=999_999))
+    rows: list[tuple[list[int], list[float]]] = []
+    while len(rows) < 40:
+        block = next(blocks)
+        ids, weights = encode(block, renderer, limit=768, request_weight=recipe.request_weight)
+        if ids and block.shown:
+            rows.append((ids, weights))
+    return rows
+
+
+def ship(folder: Path, model: Any, tokenizer: Any, recipe: Recipe, tokens: int) -> Path:
+    """Write the finished base (bf16 safetensors, tokenizer, template, recipe) and return its folder."""
+    target = folder / "base"
+    model.generation_config.use_cache = True
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    (target / "recipe.json").write_text(json.dumps({**asdict(recipe), "tokens": tokens}, indent=2) + "\n", encoding="utf-8")
+    return target
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m schematune.trainer.pretrain", description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run: tokenizer, checkpoint, log, base")
+    parser.add_argument("--tools", nargs="*", default=[], help="catalogues of tool definitions (JSON Lines) to draw on")
+    parser.add_argument("--people", nargs="*", default=[], help="folders of people's requests: tools.json and *.jsonl")
+    parser.add_argument("--avoid", nargs="*", default=[], help="cases to be scored on: their requests are left out")
+    defaults = Recipe()
+    for name in ("minutes", "muon_rate", "adam_rate", "flat"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(defaults, name))
+    for name in ("width", "layers", "heads", "inner", "vocabulary", "context", "batch_tokens", "seed", "threads"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
+    options = vars(parser.parse_args(arguments))
+    folder = options.pop("out")
+    print(pretrain(folder, Recipe(**options)))
+
+
+if __name__ == "__main__":
+    main()
