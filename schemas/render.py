@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 from schematune.schemas.call import ASK, NO_TOOL, Call
@@ -321,11 +322,13 @@ class Renderer:
         turns.extend(self._plain(message) for message in messages)
         if context:
             turns = _with_system(turns, context_text(context))
-        if tools is not None:
+        if tools is not None and self._shows_tools:
             options["tools"] = tools.openai() + reserved_tools()
+        elif tools is not None:
+            turns = _with_system(turns, _tools_text(tools, self.form))
         try:
             return self.tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, enable_thinking=False, **options
+                turns, add_generation_prompt=True, enable_thinking=False, date_string=_day(context), **options
             )
         except Exception as error:  # a template is a program: whatever it raises means the same here
             raise RenderError(
@@ -344,6 +347,13 @@ class Renderer:
         """Read the calls of a completion; raises `InvalidOutputError`."""
         return self.form.parse(text.removesuffix(self.ending))
 
+    @cached_property
+    def _shows_tools(self) -> bool:
+        """Whether the template writes the tools that it is given; some leave them out without a word."""
+        probe = _function(_PROBE_NAME, "probe", {})
+        text = self.tokenizer.apply_chat_template([_PROBE_USER], tools=[probe], tokenize=False)
+        return _PROBE_NAME in str(text)
+
     def _plain(self, message: Message) -> dict[str, Any]:
         """Return a message as templates read it: arguments as objects, calls as text where need be."""
         turn = dict(message)
@@ -355,10 +365,26 @@ class Renderer:
         return {"role": "assistant", "content": self.form.write(calls)}
 
 
+def _day(context: Mapping[str, str] | None) -> str:
+    """Return the day for templates that write one: the context's, or the fixed day that Llama's name.
+
+    Such a template takes the clock's day where it is given none, and a prompt would change overnight.
+    """
+    now = (context or {}).get("now")
+    return f"{datetime.fromisoformat(now):%d %b %Y}" if now else "26 Jul 2024"
+
+
 def _with_system(turns: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
     if turns and turns[0].get("role") == "system":
         return [{**turns[0], "content": f"{turns[0]['content']}\n{text}"}, *turns[1:]]
     return [{"role": "system", "content": text}, *turns]
+
+
+def _tools_text(tools: ToolSet, form: Form) -> str:
+    """Write tools for a template that has no place for them: a line each, and how a call is written."""
+    lines = [compact(tool["function"]) for tool in tools.openai() + reserved_tools()]
+    example = form.write([Call("NAME", {"ARGUMENT": "VALUE"})])
+    return "\n".join(["Tools, one a line:", *lines, f"Answer with calls of these tools only, written as {example}"])
 
 
 def reserved_tools() -> list[dict[str, JSON]]:

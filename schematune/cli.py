@@ -79,13 +79,16 @@ def _answer(answer: object) -> dict[str, object]:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from schematune.benchmarks import calls
+    from schematune.benchmarks.compare import compare
+    from schematune.benchmarks.report import summary
+    from schematune.decoding.caller import Caller
 
-    arguments = ["--cases", options.cases, "--adapter", options.adapter, "--out", options.out]
-    for name in ("base", "arms", "tools", "examples"):
-        if getattr(options, name):
-            arguments += [f"--{name}", getattr(options, name)]
-    calls.main(arguments)
+    caller = Caller(options.adapter, base=options.base)
+    examples = read_examples(options.examples, caller.tools) if options.examples else ()
+    arms = options.arms.split(",") if options.arms else None
+    report = compare(caller, Pairs.load(options.cases), arms=arms, examples=examples, out=options.out)
+    _note(f"{summary(report)}\nreport: {options.out}")
+    print(json.dumps(report.json(), ensure_ascii=False))
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -142,11 +145,10 @@ def _parser() -> argparse.ArgumentParser:
     compare = verb("compare", _compare, "Compare an adapter with long prompts on cases, and write a report.")
     compare.add_argument("adapter", help="folder of the adapter")
     compare.add_argument("--cases", required=True, help="the test set (JSON Lines, case format)")
-    compare.add_argument("--tools", help="the tools of cases that bring none (default: the adapter's)")
     compare.add_argument("--examples", help="examples to show as shots in the long+shots arms")
     compare.add_argument("--arms", help="comma-separated: long,long+grammar,long+shots,tuned,tuned+grammar")
-    compare.add_argument("--base")
-    compare.add_argument("--out", default="compare-out", help="folder of report.html")
+    compare.add_argument("--base", help="the base, where it is not the one that the adapter names")
+    compare.add_argument("--out", default="report.html", help="where the report goes (report.html)")
 
     demo = verb("demo", _demo, "Run the whole idea on a built-in tool set: pairs, tuning, calls, report.")
     demo.add_argument("--out", default="demo-out")
