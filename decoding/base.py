@@ -26,8 +26,9 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from schematune.schemas.errors import ModelError, RenderError
+from schematune.schemas.form import Form
 from schematune.schemas.jsontext import compact
-from schematune.schemas.render import Form, Renderer
+from schematune.schemas.render import Renderer
 
 __all__ = ["BUILTIN", "ONLINE", "Base", "base_fingerprint", "load_base", "pick_device", "quiet"]
 

@@ -23,8 +23,8 @@ from transformers import PreTrainedTokenizerBase
 from schematune.decoding.base import Base
 from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.errors import ModelError, SchemaError
+from schematune.schemas.form import Form
 from schematune.schemas.jsontext import JSON, compact
-from schematune.schemas.render import Form
 from schematune.schemas.spans import SpanRules, can_copy, spans_of
 from schematune.schemas.tool import Tool, ToolSet
 
@@ -60,7 +60,7 @@ def tool_grammar(
     form's literals hold one, the token itself is asked for. Raises `SchemaError`, which names the tool, for
     a schema that cannot be compiled and for a choice that is none.
 
-    >>> from schematune.schemas.render import COMPACT
+    >>> from schematune.schemas.form import COMPACT
     >>> tools = ToolSet({"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}})
     >>> print(tool_grammar(tools, COMPACT, choice="none"))
     start: nothing

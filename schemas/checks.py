@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.errors import SchematuneError
+from schematune.schemas.form import COMPACT
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Pair
-from schematune.schemas.render import COMPACT
 from schematune.schemas.tool import ToolSet
 
 __all__ = ["Checker", "folded"]

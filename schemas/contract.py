@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args
 
 from schematune.schemas.errors import ContractError, DriftError, SchemaError
 from schematune.schemas.files import write_text
+from schematune.schemas.form import Form
 from schematune.schemas.jsontext import JSON, compact, strict_loads
-from schematune.schemas.render import Form
 from schematune.schemas.spans import SpanRules
 from schematune.schemas.tool import ToolSet
 
@@ -43,7 +43,7 @@ class Contract:
     SHA-256 of the weights file, `data` the manifest of the pairs (counts by source, their SHA-256),
     `tuning` the options of the run, `versions` those of the packages, `created` an ISO date.
 
-    >>> from schematune.schemas.render import COMPACT
+    >>> from schematune.schemas.form import COMPACT
     >>> tools = ToolSet({"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}})
     >>> contract = Contract.of(tools, base="builtin", base_fingerprint="00", form=COMPACT)
     >>> Contract.from_dict(contract.to_dict()) == contract, contract.toolset().names

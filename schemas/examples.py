@@ -45,7 +45,9 @@ class Slot:
         return (self.path, *self.also)
 
 
-def _leaves(schema: Mapping[str, JSON], value: JSON, path: Path, root: JSON) -> Iterator[tuple[Path, Mapping[str, JSON], JSON]]:
+def _leaves(
+    schema: Mapping[str, JSON], value: JSON, path: Path, root: JSON
+) -> Iterator[tuple[Path, Mapping[str, JSON], JSON]]:
     schema = resolve(schema, root)
     if isinstance(value, dict):
         for key, item in value.items():
@@ -84,7 +86,9 @@ def trace(pair: Pair, tools: ToolSet) -> list[Slot]:
         (place, path, schema, value)
         for place, call in enumerate(pair.calls)
         if call.name in tools
-        for path, schema, value in _leaves(tools[call.name].parameters, dict(call.arguments), (), tools[call.name].parameters)
+        for path, schema, value in _leaves(
+            tools[call.name].parameters, dict(call.arguments), (), tools[call.name].parameters
+        )
         if isinstance(value, str | int | float) and not isinstance(value, bool)
     ]
     values = {(place, path): value for place, path, _, value in leaves}
@@ -147,7 +151,12 @@ class Multiplier:
         kept = [e for e in self._untraced(calls) if e.path not in traced]
         messages = _with_request(pair, text)
         return replace(
-            shifted, messages=messages, calls=calls, evidence=(*evidence, *kept), source=f"from {pair.source}", template=pair.source
+            shifted,
+            messages=messages,
+            calls=calls,
+            evidence=(*evidence, *kept),
+            source=f"from {pair.source}",
+            template=pair.source,
         )
 
     def _free(self, pair: Pair, slots: list[Slot]) -> list[Slot]:
@@ -210,7 +219,9 @@ class Multiplier:
 
     def _say(self, schema: Mapping[str, JSON], slot: Slot, value: JSON, today: date | None) -> tuple[str, str]:
         ways = list(dict.fromkeys([*sayings(schema, str(slot.path[-1]), value, today), str(value)]))
-        said = ways[slot.way] if slot.way < len(ways) and self.rng.random() < 0.5 else self.rng.choice(ways[:-1] or ways)
+        said = (
+            ways[slot.way] if slot.way < len(ways) and self.rng.random() < 0.5 else self.rng.choice(ways[:-1] or ways)
+        )
         if not slot.cased:
             said = said.lower()
         free = isinstance(value, str) and not any(key in schema for key in ("enum", "format", "pattern", "const"))

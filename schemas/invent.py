@@ -32,12 +32,17 @@ def _choices(rng: random.Random, noun: str) -> dict[str, JSON]:
 
 def _integer(rng: random.Random, noun: str) -> dict[str, JSON]:
     low = rng.choice((0, 1, 1, 1, 5, 10))
-    bounds: dict[str, JSON] = rng.choice(({}, {"minimum": low}, {"minimum": low, "maximum": low + rng.choice((5, 9, 20, 50, 100, 1000))}))
+    bounds: dict[str, JSON] = rng.choice(
+        ({}, {"minimum": low}, {"minimum": low, "maximum": low + rng.choice((5, 9, 20, 50, 100, 1000))})
+    )
     return {"type": "integer", **bounds}
 
 
 def _number(rng: random.Random, noun: str) -> dict[str, JSON]:
-    return {"type": "number", **rng.choice(({}, {}, {"minimum": 0}, {"minimum": 0, "maximum": rng.choice((1, 10, 100, 5000))}))}
+    return {
+        "type": "number",
+        **rng.choice(({}, {}, {"minimum": 0}, {"minimum": 0, "maximum": rng.choice((1, 10, 100, 5000))})),
+    }
 
 
 def _flag(rng: random.Random, noun: str) -> dict[str, JSON]:
@@ -96,11 +101,35 @@ _SIMPLE: tuple[tuple[tuple[str, ...], _Make, float], ...] = (
     (("url", "link", "website"), _of_format("uri"), 1),
 )  # fmt: skip
 _NESTED: tuple[tuple[tuple[str, ...], _Make, float], ...] = (
-    (("items", "tags", "{noun}s", "names", "attendees", "people", "ingredients", "ids", "features", "members", "values"), _many, 9),
+    (
+        (
+            "items",
+            "tags",
+            "{noun}s",
+            "names",
+            "attendees",
+            "people",
+            "ingredients",
+            "ids",
+            "features",
+            "members",
+            "values",
+        ),
+        _many,
+        9,
+    ),
     (("amount", "price", "budget", "payment"), _money, 2),
     (("{noun}", "details", "client", "options", "{adj}_{noun}", "filter"), _nested, 2),
 )
-_NOTES = ("The {words}.", "{Words} to use.", "Which {words}.", "The {words} of the {noun}.", "{Words}.", "What the {words} is.", "Optional {words}.")
+_NOTES = (
+    "The {words}.",
+    "{Words} to use.",
+    "Which {words}.",
+    "The {words} of the {noun}.",
+    "{Words}.",
+    "What the {words} is.",
+    "Optional {words}.",
+)
 
 
 def _parameter(rng: random.Random, noun: str, *, simple: bool = False) -> tuple[str, dict[str, JSON]]:
@@ -151,7 +180,12 @@ def invent_tool(rng: random.Random, *, noun: str | None = None, verb: str | None
     thing = rng.choice((noun, noun, f"{rng.choice(ADJECTIVES)} {noun}", f"{noun} {noun2}"))
     style = rng.choice(_STYLES)
     about = rng.choice(_ABOUT).format(
-        Verb=verb.title(), verb=verb, Verbs=verb.title() + "s", thing=thing, noun2=noun2, a="an" if thing[0] in "aeiou" else "a"
+        Verb=verb.title(),
+        verb=verb,
+        Verbs=verb.title() + "s",
+        thing=thing,
+        noun2=noun2,
+        a="an" if thing[0] in "aeiou" else "a",
     )
     chosen: dict[str, dict[str, JSON]] = {}
     for _ in range(rng.choice((0, 1, 2, 2, 3, 3, 3, 4, 4, 5, 6))):

@@ -91,13 +91,20 @@ def _dates(value: str, today: date | None) -> tuple[str, ...]:
     month, short = calendar.month_name[day.month], calendar.month_abbr[day.month]
     dated = [f"{day.day} {month}", f"{month} {day.day}", f"{month} {_ordinal(day.day)}", f"the {_ordinal(day.day)} of {month}",
              f"{day.day} {short}", f"{short} {day.day}", f"{_ordinal(day.day)} {month}", f"{_ordinal(day.day)} of {month}"]  # fmt: skip
-    full = [f"{way} {day.year}" for way in dated] + [value, f"{month} {day.day}, {day.year}", f"{day.day}.{day.month}.{day.year}"]
+    full = [f"{way} {day.year}" for way in dated] + [
+        value,
+        f"{month} {day.day}, {day.year}",
+        f"{day.day}.{day.month}.{day.year}",
+    ]
     if today is None:
         return tuple(full)
     ahead = (day - today).days
     if not 0 <= ahead < 365:
         return tuple(full)
-    near: list[str] = {0: ["today", "today", "tonight", "this evening"], 1: ["tomorrow", "tomorrow", "tmrw", "tomorrow"]}.get(ahead, [])
+    near: list[str] = {
+        0: ["today", "today", "tonight", "this evening"],
+        1: ["tomorrow", "tomorrow", "tmrw", "tomorrow"],
+    }.get(ahead, [])
     if 1 <= ahead <= 7:
         weekday = _WEEKDAYS[day.weekday()]
         cased = weekday.title()
@@ -117,11 +124,23 @@ def _clock(value: str) -> tuple[str, ...]:
     except ValueError:
         return (value,)
     half, twelve = ("am" if hour < 12 else "pm"), (hour % 12 or 12)
-    ways = [f"{hour}:{minute:02}", f"{hour:02}:{minute:02}", f"{twelve}:{minute:02} {half}", f"{twelve}:{minute:02}{half}"]
+    ways = [
+        f"{hour}:{minute:02}",
+        f"{hour:02}:{minute:02}",
+        f"{twelve}:{minute:02} {half}",
+        f"{twelve}:{minute:02}{half}",
+    ]
     part = "in the morning" if hour < 12 else "in the afternoon" if hour < 18 else "in the evening"
     if minute == 0:
         ways += [str(hour)] if 7 <= hour <= 12 else []
-        ways += [f"{twelve}{half}", f"{twelve}{half}", f"{twelve} {half}", f"{twelve} {part}", f"{_ONES[twelve]} {part}", f"{twelve} o'clock {part}"]
+        ways += [
+            f"{twelve}{half}",
+            f"{twelve}{half}",
+            f"{twelve} {half}",
+            f"{twelve} {part}",
+            f"{_ONES[twelve]} {part}",
+            f"{twelve} o'clock {part}",
+        ]
         ways += ["noon", "midday", "12 noon"] if hour == 12 else ["midnight"] if hour == 0 else []
     elif minute == 30:
         ways += [f"half past {_ONES[twelve]} {part}", f"{twelve}.30{half}"]
@@ -161,12 +180,32 @@ def _minutes(value: float, name: str) -> list[str]:
         return []
     if words[-1] in ("minutes", "minute", "mins", "min"):
         ways = [f"{value} minutes", f"{value} min", f"{value} mins"]
-        hours: dict[int, list[str]] = {30: ["half an hour", "30m"], 60: ["an hour", "1 hour", "one hour", "1h"], 90: ["an hour and a half", "90 min", "1.5 hours"], 45: ["three quarters of an hour"]}  # noqa: E501
+        hours: dict[int, list[str]] = {
+            30: ["half an hour", "30m"],
+            60: ["an hour", "1 hour", "one hour", "1h"],
+            90: ["an hour and a half", "90 min", "1.5 hours"],
+            45: ["three quarters of an hour"],
+        }  # noqa: E501
         if value % 60 == 0 and value > 60:
             ways += [f"{value // 60} hours", f"{value // 60}h", f"{number_words(value // 60)} hours"]
         return ways + hours.get(value, [])
-    if words[-1] in ("hours", "days", "seconds", "weeks", "months", "years", "percent", "miles", "km", "meters", "people"):
-        return [f"{value} {words[-1]}", f"{number_words(value)} {words[-1]}" if 0 <= value < 100 else f"{value} {words[-1]}"]
+    if words[-1] in (
+        "hours",
+        "days",
+        "seconds",
+        "weeks",
+        "months",
+        "years",
+        "percent",
+        "miles",
+        "km",
+        "meters",
+        "people",
+    ):
+        return [
+            f"{value} {words[-1]}",
+            f"{number_words(value)} {words[-1]}" if 0 <= value < 100 else f"{value} {words[-1]}",
+        ]
     return [f"{value}%", f"{value} percent"] if words[-1] in ("percentage", "pct") else []
 
 

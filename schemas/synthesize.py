@@ -199,4 +199,3 @@ def synthesize(
 
 def _in_dev(template: str, share: float, seed: int) -> bool:
     return random.Random(f"{seed}-{template}").random() < share
-

@@ -32,9 +32,7 @@ def _refuse(uri: str) -> JSON:
 def _validator(text: str) -> _Validator:
     schema = strict_loads(text)
     options = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
-    return jsonschema_rs.validator_for(
-        schema, validate_formats=True, retriever=_refuse, pattern_options=options
-    )
+    return jsonschema_rs.validator_for(schema, validate_formats=True, retriever=_refuse, pattern_options=options)
 
 
 def _remote_references(schema: JSON) -> Iterator[tuple[str, str]]:

@@ -168,7 +168,9 @@ class Sampler:
         return text[:high].rstrip() if len(text[:high].rstrip()) >= low else text[:high]
 
     def _number(self, schema: Mapping[str, JSON], name: str, depth: int, plain: bool) -> float | int:
-        whole = schema.get("type") == "integer" or (isinstance(schema.get("type"), list) and "integer" in schema["type"])
+        whole = schema.get("type") == "integer" or (
+            isinstance(schema.get("type"), list) and "integer" in schema["type"]
+        )
         low, high = _bounds(schema, whole)
         step = schema.get("multipleOf")
         if step:
@@ -340,9 +342,16 @@ def _worded(kind: str, rng: random.Random, today: date) -> str:
     if kind == "id":
         return _identifier(rng)
     if kind == "date":
-        return rng.choice((f"{today + timedelta(days=rng.randint(0, 300)):%d %B %Y}", (today + timedelta(days=rng.randint(0, 300))).isoformat()))
+        return rng.choice(
+            (
+                f"{today + timedelta(days=rng.randint(0, 300)):%d %B %Y}",
+                (today + timedelta(days=rng.randint(0, 300))).isoformat(),
+            )
+        )
     if kind == "time":
-        return rng.choice((f"{rng.randint(1, 12)}{rng.choice(('am', 'pm'))}", f"{rng.randrange(24):02}:{rng.choice((0, 15, 30)):02}"))
+        return rng.choice(
+            (f"{rng.randint(1, 12)}{rng.choice(('am', 'pm'))}", f"{rng.randrange(24):02}:{rng.choice((0, 15, 30)):02}")
+        )
     return rng.choice(pool(kind))
 
 

@@ -109,7 +109,14 @@ def _role(name: str, kind: str, form: str) -> str:
         return "to"
     if kind == "array":
         return "people" if about == "person" else "things"
-    same = {"email": "contact", "phone": "contact", "url": "contact", "file": "title", "color": "choice", "currency": "choice"}
+    same = {
+        "email": "contact",
+        "phone": "contact",
+        "url": "contact",
+        "file": "title",
+        "color": "choice",
+        "currency": "choice",
+    }
     return same.get(about, about)
 
 
@@ -133,7 +140,9 @@ class Worder:
     everything in lower case; `terse` prefers fragments.
     """
 
-    def __init__(self, rng: random.Random, *, today: date | None = None, lower: bool = False, terse: bool = False) -> None:
+    def __init__(
+        self, rng: random.Random, *, today: date | None = None, lower: bool = False, terse: bool = False
+    ) -> None:
         """See the class."""
         self.rng, self.today, self.lower, self.terse = rng, today, lower, terse
 
@@ -172,7 +181,9 @@ class Worder:
         if shape.startswith("ask") and self.rng.random() < 0.7:
             pieces.append(Piece("?"))
         elif self.rng.random() < 0.25:
-            pieces.append(Piece(self.rng.choice(("please", ", please", ", thanks", ". thanks!", "asap", "if possible", ".", "!"))))
+            pieces.append(
+                Piece(self.rng.choice(("please", ", please", ", thanks", ". thanks!", "asap", "if possible", ".", "!")))
+            )
         if place == 0 and self.rng.random() < 0.1:
             pieces.insert(0, Piece(self.rng.choice(CHATTER)))
         return pieces, shape
@@ -190,7 +201,14 @@ class Worder:
             return self._opened("clause", _synonym(clauses, rng))
         if roll < 0.5:
             return "noun", rng.choice(
-                (f"{thing}", f"i need {_article(thing)}", f"i want the {thing}", f"{thing} please:", f"need {thing}", f"about the {thing}:")
+                (
+                    f"{thing}",
+                    f"i need {_article(thing)}",
+                    f"i want the {thing}",
+                    f"{thing} please:",
+                    f"need {thing}",
+                    f"about the {thing}:",
+                )
             )
         if getter and roll < 0.8:
             return "ask", rng.choice(
@@ -217,7 +235,11 @@ class Worder:
         items = resolve(schema.get("items", {}), root) if isinstance(value, list) else {}
         kind = "enum" if "enum" in schema or "enum" in items else "array" if isinstance(value, list) else _kind(value)
         role = _role(name, kind, form)
-        said = self._list(name, items, value, path, root) if isinstance(value, list) else [self._say(schema, name, value, path)]
+        said = (
+            self._list(name, items, value, path, root)
+            if isinstance(value, list)
+            else [self._say(schema, name, value, path)]
+        )
         if role in ("date", "begin") and re.match(r"(to|tmr|next|this|in |the )|.*day$", said[0].text, re.IGNORECASE):
             role = "day" if role == "date" else role
         template = "{v}" if self.terse and self.rng.random() < 0.6 else self.rng.choice(_TEMPLATES[role])
@@ -226,7 +248,7 @@ class Worder:
 
     def _quoted(self, role: str, said: list[Piece]) -> list[Piece]:
         if role in ("text", "title", "query") and len(said) == 1 and self.rng.random() < 0.2:
-            mark = self.rng.choice("\"\"'")
+            mark = self.rng.choice('""\'')
             return [Piece(mark), replace(said[0], glued=True), Piece(mark, glued=True)]
         return said
 
@@ -239,7 +261,11 @@ class Worder:
         return Piece(text, (path,), rule)
 
     def _relative(self, schema: Mapping[str, JSON], text: str) -> bool:
-        return self.today is not None and str(schema.get("format", "")).startswith("date") and str(self.today.year) not in text
+        return (
+            self.today is not None
+            and str(schema.get("format", "")).startswith("date")
+            and str(self.today.year) not in text
+        )
 
     def _list(self, name: str, items: Mapping[str, JSON], value: list[JSON], path: str, root: JSON) -> list[Piece]:
         last = self.rng.choice(("and", "and", "and", ",", "plus", "&", "or" if "enum" in items else "and"))
@@ -253,7 +279,9 @@ class Worder:
                 pieces.append(self._say(items, name, item, f"{path}.{place}"))
         return pieces or [Piece("none", (path,), "said")]
 
-    def _members(self, name: str, schema: Mapping[str, JSON], value: Mapping[str, JSON], path: str, root: JSON) -> list[Piece]:
+    def _members(
+        self, name: str, schema: Mapping[str, JSON], value: Mapping[str, JSON], path: str, root: JSON
+    ) -> list[Piece]:
         inner = schema.get("properties", {})
         money = _money(value)
         if money:
@@ -261,16 +289,41 @@ class Worder:
             text = self.rng.choice(amount_sayings(value[number], value[currency]))
             paths = (f"{path}.{number}", f"{path}.{currency}")
             return [Piece(self.rng.choice(("", "for", "of", _spoken(name)))), Piece(text, paths, "said")]
-        pieces = [] if self.rng.random() < 0.4 else [Piece(self.rng.choice((_spoken(name), f"with {_spoken(name)}", f"{_spoken(name)}:")))]
+        pieces = (
+            []
+            if self.rng.random() < 0.4
+            else [Piece(self.rng.choice((_spoken(name), f"with {_spoken(name)}", f"{_spoken(name)}:")))]
+        )
         for key, item in value.items():
             pieces.extend(self.phrase(key, resolve(inner.get(key, {}), root), item, f"{path}.{key}", root))
         return pieces
 
     def _switch(self, name: str, value: bool, schema: Mapping[str, JSON]) -> str:
-        words = [w for w in words_of(name) if w not in ("is", "has", "with", "include", "should", "be", "enable", "allow", "get", "show", "needs")]
+        words = [
+            w
+            for w in words_of(name)
+            if w not in ("is", "has", "with", "include", "should", "be", "enable", "allow", "get", "show", "needs")
+        ]
         said = " ".join(words or words_of(name))
-        on = (f"with {said}", f"{said}", f"make it {said}", f"include {said}", f"and {said}", f"{said} please", f"it should be {said}", f"{said}: yes")
-        off = (f"without {said}", f"no {said}", f"not {said}", f"don't {said}", f"skip {said}", f"{said}: no", f"leave out {said}")
+        on = (
+            f"with {said}",
+            f"{said}",
+            f"make it {said}",
+            f"include {said}",
+            f"and {said}",
+            f"{said} please",
+            f"it should be {said}",
+            f"{said}: yes",
+        )
+        off = (
+            f"without {said}",
+            f"no {said}",
+            f"not {said}",
+            f"don't {said}",
+            f"skip {said}",
+            f"{said}: no",
+            f"leave out {said}",
+        )
         return self.rng.choice(on if value else off)
 
 
@@ -296,7 +349,9 @@ def _verb_and_thing(name: str) -> tuple[str, str]:
     return ("get" if words[0] not in VERBS else words[0]), " ".join(words)
 
 
-_CUT = re.compile(r"\s+(?:for|in|of the user|with|by|on|from|based|given|using|, |or|and|at|that|which|within|inside|as|to)\s.*$")
+_CUT = re.compile(
+    r"\s+(?:for|in|of the user|with|by|on|from|based|given|using|, |or|and|at|that|which|within|inside|as|to)\s.*$"
+)
 
 
 @lru_cache(maxsize=65536)
@@ -309,7 +364,13 @@ def _clauses(description: str) -> tuple[str, ...]:
     verb = verb[:-1] if verb.endswith("s") and verb[:-1] in VERBS else verb
     if verb not in VERBS and verb not in ("put", "take", "enter", "give", "hand", "do", "use", "ask", "tell", "call"):
         return ()
-    whole = " ".join([verb, *words[1:]]).replace("the user's", "my").replace("the user", "me").replace("a given", "a").replace("specified", "")
+    whole = (
+        " ".join([verb, *words[1:]])
+        .replace("the user's", "my")
+        .replace("the user", "me")
+        .replace("a given", "a")
+        .replace("specified", "")
+    )
     short = _CUT.sub("", whole)
     middle = whole.split(",")[0]
     return tuple(dict.fromkeys(c for c in (short, short, middle, whole) if len(c.split()) > 1))

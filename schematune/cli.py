@@ -173,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        _note(f"schematune: {error.filename or 'the system'}: {error.strerror}; check the path, its rights and the disk")
+        _note(
+            f"schematune: {error.filename or 'the system'}: {error.strerror}; check the path, its rights and the disk"
+        )
         sys.exit(2)
-

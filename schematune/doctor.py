@@ -16,7 +16,11 @@ _PACKAGES = ("torch", "transformers", "peft", "trl", "datasets", "outlines", "ll
 
 
 def _python() -> Finding:
-    return sys.version_info >= (3, 11), f"Python {platform.python_version()} on {platform.machine()}", "use Python 3.11 or newer"
+    return (
+        sys.version_info >= (3, 11),
+        f"Python {platform.python_version()} on {platform.machine()}",
+        "use Python 3.11 or newer",
+    )
 
 
 def _package(name: str) -> Finding:
@@ -76,7 +80,11 @@ def findings(base: str = "builtin") -> Iterator[Finding]:
         try:
             yield check()
         except Exception as error:  # whatever is broken here is what the doctor is asked for
-            yield False, f"{type(error).__name__}: {error}", "reinstall schematune from the pinned set (constraints.txt)"
+            yield (
+                False,
+                f"{type(error).__name__}: {error}",
+                "reinstall schematune from the pinned set (constraints.txt)",
+            )
 
 
 def examine(base: str = "builtin") -> bool:

@@ -11,8 +11,8 @@ from schematune.benchmarks.cases import cases_of
 from schematune.benchmarks.scoring import aggregate, exact, paired_difference, percentiles, score, wilson
 from schematune.schemas.call import Answer, Call, Usage
 from schematune.schemas.errors import InvalidOutputError, PromptTooLongError, TruncatedError
+from schematune.schemas.form import COMPACT
 from schematune.schemas.pair import Pair
-from schematune.schemas.render import COMPACT
 from schematune.schemas.tool import ToolSet
 
 BOOK = {

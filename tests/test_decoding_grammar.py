@@ -11,7 +11,8 @@ from schematune.decoding.base import Base
 from schematune.decoding.grammar import Grammar, tool_grammar
 from schematune.schemas.call import Call
 from schematune.schemas.errors import SchemaError
-from schematune.schemas.render import COMPACT, Form, ordered
+from schematune.schemas.form import COMPACT, Form
+from schematune.schemas.render import ordered
 from schematune.schemas.spans import SpanRules
 from schematune.schemas.tool import ToolSet
 

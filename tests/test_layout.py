@@ -30,7 +30,9 @@ def test_every_room_is_packaged() -> None:
     assert set(tool["packages"]) == {"schematune", *(f"schematune.{room}" for room in ROOMS)}
     assert tool["package-dir"] == {"schematune": "schematune"} | {f"schematune.{room}": room for room in ROOMS}
     for room in ROOMS:
-        assert not [p for p in (ROOT / room).rglob("__init__.py") if p.parent != ROOT / room], "nested packages are not mapped"
+        assert not [p for p in (ROOT / room).rglob("__init__.py") if p.parent != ROOT / room], (
+            "nested packages are not mapped"
+        )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: f"{p.parent.name}/{p.name}")
@@ -69,7 +71,11 @@ def test_importing_the_package_loads_no_model_library() -> None:
 
 def test_pins_cover_the_declared_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pins = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line}
+    pins = {
+        line.split("==")[0]
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    }
     wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
     names = {spec.split(">")[0].split("=")[0].strip().lower() for spec in wanted}
     assert names <= pins

@@ -9,7 +9,7 @@ import pytest
 
 from schematune.schemas.contract import CONTRACT_FILE, Contract, file_digest
 from schematune.schemas.errors import ContractError, DriftError
-from schematune.schemas.render import COMPACT, Form
+from schematune.schemas.form import COMPACT, Form
 from schematune.schemas.spans import SpanRules
 from schematune.schemas.tool import ToolSet
 

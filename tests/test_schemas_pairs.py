@@ -13,14 +13,22 @@ from schematune.schemas.jsontext import compact, digest, strict_loads
 from schematune.schemas.pair import Evidence, read_examples
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
 ARGUMENTS = st.dictionaries(st.text(min_size=1), JSON_VALUES, max_size=4)
 PAIRS = st.builds(
     lambda text, arguments, now, start: Pair.of(
-        text, [Call("f", arguments)], context={"now": now} if now else {}, id="x", evidence=(Evidence("0.a", "span", start, start + 2),)
+        text,
+        [Call("f", arguments)],
+        context={"now": now} if now else {},
+        id="x",
+        evidence=(Evidence("0.a", "span", start, start + 2),),
     ),
     st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"])),
     ARGUMENTS,
@@ -60,7 +68,9 @@ def test_answer_statuses_and_message() -> None:
     assert len({call["id"] for call in Answer.of([Call("f"), Call("f")]).message()["tool_calls"]}) == 2
     assert Answer.of([]).status == "no_tool" and Answer.of([Call.no_tool()]).outcome() == (Call.no_tool(),)
     asked = Answer.of([Call.ask("f", ["a"])])
-    assert (asked.status, asked.tool, asked.missing) == ("ask", "f", ("a",)) and asked.outcome() == (Call.ask("f", ["a"]),)
+    assert (asked.status, asked.tool, asked.missing) == ("ask", "f", ("a",)) and asked.outcome() == (
+        Call.ask("f", ["a"]),
+    )
     assert "a" in asked.message()["content"]
     failed = Answer.failed(DecodeError("broken"))
     assert failed.status == "error"
@@ -72,7 +82,9 @@ def test_run_calls_functions_with_a_hook_and_bound_arguments() -> None:
     def pay(amount: int, user: str) -> str:
         return f"{user} pays {amount}"
 
-    answer = Answer.of([Call("pay", {"amount": 3}), Call("pay", {"amount": 4})], functions={"pay": pay}, bound={"pay": {"user": "ada"}})
+    answer = Answer.of(
+        [Call("pay", {"amount": 3}), Call("pay", {"amount": 4})], functions={"pay": pay}, bound={"pay": {"user": "ada"}}
+    )
     assert answer.run() == ["ada pays 3", "ada pays 4"]
     assert answer.run(confirm=lambda call: call.arguments["amount"] > 3) == [None, "ada pays 4"]
     with pytest.raises(DecodeError, match="no Python function is bound to other"):
@@ -89,7 +101,10 @@ TOOLS = ToolSet({"name": "f", "parameters": {"properties": {"n": {"type": "integ
         ("{", r"e.jsonl:1: no JSON"),
         ('\n{"messages":[]}', r"e.jsonl:2: no pair"),
         ('{"messages":[],"calls":[]}', "no user message"),
-        ('{"messages":[{"role":"user","content":"x"}],"calls":[{"name":"f","arguments":{"n":"x"}}]}', r"e.jsonl:1: the gold call is invalid: f.n"),
+        (
+            '{"messages":[{"role":"user","content":"x"}],"calls":[{"name":"f","arguments":{"n":"x"}}]}',
+            r"e.jsonl:1: the gold call is invalid: f.n",
+        ),
         ('{"messages":[{"role":"user","content":"x"}],"calls":[{"name":"g","arguments":{}}]}', "no such tool"),
         ('{"messages":[{"role":"user","content":"x"}],"calls":[{"arguments":{}}]}', "no pair"),
     ],

@@ -8,12 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schematune import Call, InvalidOutputError, Pair, RenderError, ToolSet
+from schematune.schemas.form import COMPACT, Form, native_form
 from schematune.schemas.jsontext import compact
-from schematune.schemas.render import COMPACT, Form, Renderer, context_text, native_form, ordered
+from schematune.schemas.render import Renderer, context_text, ordered
 
 TOOLS = ToolSet(
     [
-        {"name": "book_table", "description": "Book a table.", "parameters": {"type": "object", "properties": {"place": {"type": "string"}, "people": {"type": "integer"}}, "required": ["place"]}},
+        {
+            "name": "book_table",
+            "description": "Book a table.",
+            "parameters": {
+                "type": "object",
+                "properties": {"place": {"type": "string"}, "people": {"type": "integer"}},
+                "required": ["place"],
+            },
+        },
         {"name": "ping", "description": "Ping.", "parameters": {"properties": {}}},
     ]
 )
@@ -25,7 +34,11 @@ FORMS = (
 )
 NAMES = st.text("abcdefghijkl_", min_size=1, max_size=8)
 CALLS = st.lists(
-    st.builds(Call, NAMES, st.dictionaries(st.text(max_size=5), st.text() | st.integers() | st.lists(st.text(), max_size=3), max_size=3)),
+    st.builds(
+        Call,
+        NAMES,
+        st.dictionaries(st.text(max_size=5), st.text() | st.integers() | st.lists(st.text(), max_size=3), max_size=3),
+    ),
     min_size=1,
     max_size=3,
 )
@@ -40,7 +53,17 @@ def test_what_is_written_parses_back(form: Form, calls: list[Call]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "hello", '{"name":"f"}', '{"name":"f","arguments":[]}', '{"name":"f","arguments":{}', '{"name":"f","arguments":{}} and', '[{"name":"f","arguments":{}}', '{"name":1,"arguments":{}}', '{"name":"f","arguments":{"a":1,"a":2}}'],
+    [
+        "",
+        "hello",
+        '{"name":"f"}',
+        '{"name":"f","arguments":[]}',
+        '{"name":"f","arguments":{}',
+        '{"name":"f","arguments":{}} and',
+        '[{"name":"f","arguments":{}}',
+        '{"name":1,"arguments":{}}',
+        '{"name":"f","arguments":{"a":1,"a":2}}',
+    ],
 )
 def test_what_is_no_call_is_an_error_that_carries_the_text(text: str) -> None:
     with pytest.raises(InvalidOutputError) as caught:
@@ -63,7 +86,9 @@ def test_one_call_forms_refuse_two() -> None:
         ("builtin", '{"name":', True),
     ],
 )
-def test_each_family_is_written_in_its_own_syntax(tiny_loaded: Callable[[str], Any], family: str, before: str, parallel: bool) -> None:
+def test_each_family_is_written_in_its_own_syntax(
+    tiny_loaded: Callable[[str], Any], family: str, before: str, parallel: bool
+) -> None:
     renderer = tiny_loaded(family).renderer
     assert (renderer.form.before, renderer.form.parallel) == (before, parallel)
     assert native_form(renderer.tokenizer) == renderer.form
@@ -80,7 +105,11 @@ def test_each_family_is_written_in_its_own_syntax(tiny_loaded: Callable[[str], A
 def test_shots_history_and_context_are_rendered(tiny_loaded: Callable[[str], Any], family: str) -> None:
     renderer = tiny_loaded(family).renderer
     call = {"id": "1", "type": "function", "function": {"name": "ping", "arguments": "{}"}}
-    history: list[dict[str, Any]] = [{"role": "user", "content": "ping"}, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "1", "content": "pong 77"}]
+    history: list[dict[str, Any]] = [
+        {"role": "user", "content": "ping"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "pong 77"},
+    ]
     if family != "gemma3":  # its template wants user and assistant in turn
         history.append({"role": "user", "content": "again"})
     text = renderer.prompt_text(history, context={"now": "2026-11-22T10:00+00:00"})
@@ -109,7 +138,7 @@ def test_context_and_order() -> None:
     assert lines[:2] == ["now Thursday 2026-12-31 23:00", "tomorrow Friday 2027-01-01"] and lines[-1] == "user Ada"
     with pytest.raises(RenderError, match="no ISO 8601"):
         context_text({"now": "yesterday"})
-    schema = {"properties": {"a": {"items": {"properties": {"x": {}, "y": {}}}}, "b": {}}}
+    schema: dict[str, Any] = {"properties": {"a": {"items": {"properties": {"x": {}, "y": {}}}}, "b": {}}}
     assert compact(ordered(schema, {"b": 1, "a": [{"y": 1, "x": 2}]})) == '{"a":[{"x":2,"y":1}],"b":1}'
 
 

@@ -35,14 +35,26 @@ TOOLS = ToolSet(
                     "date": {"type": "string", "format": "date"},
                     "time": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
                     "area": {"enum": ["inside", "garden_terrace"]},
-                    "budget": {"type": "object", "properties": {"value": {"type": "number", "minimum": 1}, "currency": {"enum": ["EUR", "USD"]}}, "required": ["value", "currency"]},
+                    "budget": {
+                        "type": "object",
+                        "properties": {"value": {"type": "number", "minimum": 1}, "currency": {"enum": ["EUR", "USD"]}},
+                        "required": ["value", "currency"],
+                    },
                     "tags": {"type": "array", "items": {"type": "string", "minLength": 2}},
                     "quiet": {"type": "boolean"},
                 },
                 "required": ["restaurant", "people", "date"],
             },
         },
-        {"name": "get_weather", "description": "Get the weather of a city.", "parameters": {"type": "object", "properties": {"city": {"type": "string", "minLength": 1}}, "required": ["city"]}},
+        {
+            "name": "get_weather",
+            "description": "Get the weather of a city.",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string", "minLength": 1}},
+                "required": ["city"],
+            },
+        },
     ]
 )
 
@@ -61,7 +73,10 @@ SIMPLE = st.one_of(
             {"type": ["string", "null"]},
             {"type": "integer", "multipleOf": 5, "minimum": 3, "maximum": 40},
             {"type": "string", "pattern": "^[A-Z]{3}-\\d{2,4}$"},
-            *({"type": "string", "format": f} for f in ("date", "date-time", "time", "email", "uri", "uuid", "ipv4", "ipv6", "hostname")),
+            *(
+                {"type": "string", "format": f}
+                for f in ("date", "date-time", "time", "email", "uri", "uuid", "ipv4", "ipv6", "hostname")
+            ),
             {"anyOf": [{"type": "integer"}, {"type": "string", "minLength": 1}]},
             {"allOf": [{"type": "integer"}, {"minimum": 3}]},
             {"$ref": "#/$defs/size"},
@@ -70,11 +85,20 @@ SIMPLE = st.one_of(
 )
 SCHEMAS = st.recursive(
     SIMPLE,
-    lambda inner: st.builds(lambda i, n: {"type": "array", "items": i, "minItems": n, "maxItems": n + 2}, inner, st.integers(0, 3))
-    | st.builds(
-        lambda p, r: {"type": "object", "properties": p, "required": [k for k in p if k in r], "additionalProperties": False},
-        st.dictionaries(st.sampled_from(["name", "dueDate", "city", "n_items", "x"]), inner, max_size=4),
-        st.sets(st.sampled_from(["name", "city", "x"])),
+    lambda inner: (
+        st.builds(
+            lambda i, n: {"type": "array", "items": i, "minItems": n, "maxItems": n + 2}, inner, st.integers(0, 3)
+        )
+        | st.builds(
+            lambda p, r: {
+                "type": "object",
+                "properties": p,
+                "required": [k for k in p if k in r],
+                "additionalProperties": False,
+            },
+            st.dictionaries(st.sampled_from(["name", "dueDate", "city", "n_items", "x"]), inner, max_size=4),
+            st.sets(st.sampled_from(["name", "city", "x"])),
+        )
     ),
     max_leaves=8,
 )
@@ -95,15 +119,28 @@ def test_what_cannot_be_sampled_says_so() -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from([r"^\d{3}-[a-f]+$", r"(foo|bar)baz?", r"^[^abc]{2,4}$", r"\w+@\w+\.com", r"^A.B$"]), st.integers(0, 99))
+@given(
+    st.sampled_from([r"^\d{3}-[a-f]+$", r"(foo|bar)baz?", r"^[^abc]{2,4}$", r"\w+@\w+\.com", r"^A.B$"]),
+    st.integers(0, 99),
+)
 def test_pattern_samples_match(pattern: str, seed: int) -> None:
     assert re.search(pattern, from_pattern(pattern, random.Random(seed)))
 
 
 def test_recursive_schemas_end() -> None:
-    root = {"$defs": {"tree": {"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}, "n": {"type": "integer"}}, "required": ["n"]}}}
+    root = {
+        "$defs": {
+            "tree": {
+                "type": "object",
+                "properties": {"left": {"$ref": "#/$defs/tree"}, "n": {"type": "integer"}},
+                "required": ["n"],
+            }
+        }
+    }
     for seed in range(30):
-        assert is_valid({**root, "$ref": "#/$defs/tree"}, Sampler(random.Random(seed), root=root).value({"$ref": "#/$defs/tree"}))
+        assert is_valid(
+            {**root, "$ref": "#/$defs/tree"}, Sampler(random.Random(seed), root=root).value({"$ref": "#/$defs/tree"})
+        )
 
 
 @settings(deadline=None, max_examples=60)
@@ -138,7 +175,11 @@ def test_synthesis_is_reproducible_checked_and_of_every_kind(tmp_path: Path) -> 
 
 
 def test_relative_dates_follow_from_the_context() -> None:
-    pairs = [p for p in synthesize(TOOLS, 400, seed=5) if p.calls[0].name == "book_table" and "tomorrow" in p.request and len(p.calls) == 1]
+    pairs = [
+        p
+        for p in synthesize(TOOLS, 400, seed=5)
+        if p.calls[0].name == "book_table" and "tomorrow" in p.request and len(p.calls) == 1
+    ]
     assert pairs
     for pair in pairs:
         now = datetime.fromisoformat(pair.context["now"]).date()
@@ -154,7 +195,12 @@ def test_a_test_set_never_comes_out() -> None:
 
 def test_examples_are_kept_and_multiplied() -> None:
     examples = [
-        Pair.of("table at Nopi for 4 tomorrow pls", [Call("book_table", {"restaurant": "Nopi", "people": 4, "date": "2026-11-23"})], context={"now": "2026-11-22T10:00+00:00"}, source="example:e:1"),
+        Pair.of(
+            "table at Nopi for 4 tomorrow pls",
+            [Call("book_table", {"restaurant": "Nopi", "people": 4, "date": "2026-11-23"})],
+            context={"now": "2026-11-22T10:00+00:00"},
+            source="example:e:1",
+        ),
         Pair.of("Weather in Oslo?", [Call("get_weather", {"city": "Oslo"})], source="example:e:2"),
     ]
     slots = trace(examples[0], TOOLS)
@@ -167,8 +213,20 @@ def test_examples_are_kept_and_multiplied() -> None:
 
 
 def test_dates_that_hang_on_untraced_ones_stay() -> None:
-    trip = ToolSet({"name": "trip", "parameters": {"properties": {"start": {"type": "string", "format": "date"}, "end": {"type": "string", "format": "date"}}}})
-    example = Pair.of("away from 3 May 2026 for a week", [Call("trip", {"start": "2026-05-03", "end": "2026-05-10"})], source="e")
+    trip = ToolSet(
+        {
+            "name": "trip",
+            "parameters": {
+                "properties": {
+                    "start": {"type": "string", "format": "date"},
+                    "end": {"type": "string", "format": "date"},
+                }
+            },
+        }
+    )
+    example = Pair.of(
+        "away from 3 May 2026 for a week", [Call("trip", {"start": "2026-05-03", "end": "2026-05-10"})], source="e"
+    )
     assert Multiplier([example], trip, random.Random(0)).pair() is None
     one_day = Pair.of("off on 3 May 2026", [Call("trip", {"start": "2026-05-03", "end": "2026-05-03"})], source="e")
     moved = [pair for _ in range(20) if (pair := Multiplier([one_day], trip, random.Random(_)).pair())]
@@ -178,7 +236,10 @@ def test_dates_that_hang_on_untraced_ones_stay() -> None:
 def test_bad_examples_and_impossible_schemas() -> None:
     with pytest.raises(ExampleError):
         synthesize(TOOLS, 5, examples="absent.jsonl")
-    impossible = {"name": "f", "parameters": {"properties": {"n": {"type": "integer", "not": {"type": "integer"}}}, "required": ["n"]}}
+    impossible = {
+        "name": "f",
+        "parameters": {"properties": {"n": {"type": "integer", "not": {"type": "integer"}}}, "required": ["n"]},
+    }
     with pytest.raises(SchemaError, match="n: no valid value found"):
         synthesize(ToolSet(impossible), 50)
 
@@ -196,9 +257,13 @@ def test_checks_count_their_reasons() -> None:
 
 def test_sayings() -> None:
     day: dict[str, Any] = {"type": "string", "format": "date"}
-    assert {"tuesday", "next Tuesday", "the 24th", "in two days"} <= set(sayings(day, "day", "2026-11-24", date(2026, 11, 22)))
+    assert {"tuesday", "next Tuesday", "the 24th", "in two days"} <= set(
+        sayings(day, "day", "2026-11-24", date(2026, 11, 22))
+    )
     assert "24 November 2026" in sayings(day, "day", "2026-11-24")
-    assert {"8pm", "20:00"} <= set(sayings({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}, "time", "20:00"))
+    assert {"8pm", "20:00"} <= set(
+        sayings({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}, "time", "20:00")
+    )
     assert "half past six in the evening" in sayings({"type": "string", "format": "time"}, "time", "18:30:00Z")
     assert {"1.5k", "1,500", "1500"} <= set(sayings({"type": "integer"}, "n", 1500))
     assert sayings({"enum": ["garden_terrace"]}, "area", "garden_terrace") == ["garden terrace"]
@@ -237,5 +302,8 @@ def test_no_word_list_names_a_benchmark() -> None:
             names |= {tool.name, *tool.properties}
     compound = {name for name in names if len(words_of(name)) > 1}
     rooms = Path(__file__).resolve().parent.parent / "schemas"
-    text = " ".join((rooms / f"{name}.py").read_text(encoding="utf-8") for name in ("lexicon", "values", "wording", "sayings", "invent", "synthesize", "examples"))
+    text = " ".join(
+        (rooms / f"{name}.py").read_text(encoding="utf-8")
+        for name in ("lexicon", "values", "wording", "sayings", "invent", "synthesize", "examples")
+    )
     assert not {name for name in compound if re.search(rf"\b{re.escape(name)}\b", text)}

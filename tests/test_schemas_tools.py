@@ -58,7 +58,14 @@ def test_functions_and_models_become_tools_and_run() -> None:
     assert tools.violations(Call("order", {"item": "x", "colour": "red"})), "arguments that no schema lists are wrong"
 
 
-OPENAI = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}}
+OPENAI = {
+    "type": "function",
+    "function": {
+        "name": "f",
+        "description": "d",
+        "parameters": {"type": "object", "properties": {"a": {"type": "string"}}},
+    },
+}
 
 
 @pytest.mark.parametrize(
@@ -97,9 +104,15 @@ def test_files(tmp_path: Path) -> None:
         ({"description": "x", "parameters": {}}, "without a name"),
         ([OPENAI, OPENAI], "stands twice"),
         ({"name": "ask"}, "reserved"),
-        ({"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "strin"}}}}, "not a valid JSON Schema"),
+        (
+            {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "strin"}}}},
+            "not a valid JSON Schema",
+        ),
         ({"name": "f", "parameters": {"type": "array"}}, "of type 'array'"),
-        ({"name": "f", "parameters": {"properties": {"a": {"$ref": "https://example.com/a.json"}}}}, "nothing is fetched"),
+        (
+            {"name": "f", "parameters": {"properties": {"a": {"$ref": "https://example.com/a.json"}}}},
+            "nothing is fetched",
+        ),
         ({"name": "f", "parameters": {"properties": {"a": {"$ref": "file:///etc/passwd"}}}}, "nothing is fetched"),
         (3, "is no tool"),
         ([], "no tool at all"),

@@ -15,7 +15,14 @@ TOOLS = [
     {
         "name": "set_lamp",
         "description": "Set a lamp.",
-        "parameters": {"type": "object", "properties": {"room": {"type": "string", "minLength": 1}, "level": {"type": "integer", "minimum": 0, "maximum": 9}}, "required": ["room"]},
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "room": {"type": "string", "minLength": 1},
+                "level": {"type": "integer", "minimum": 0, "maximum": 9},
+            },
+            "required": ["room"],
+        },
     },
     {"name": "get_time", "description": "Get the time.", "parameters": {"type": "object", "properties": {}}},
 ]
@@ -23,7 +30,9 @@ TOOLS = [
 
 def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "schematune", *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
 
 
 @pytest.fixture
@@ -38,7 +47,23 @@ def test_synth_tune_call_compare(tmp_path: Path, tools: Path, tiny_folder: Calla
     done = run("synth", "--tools", tools, "--pairs", "40", "--out", pairs)
     assert done.returncode == 0 and "40 pairs" in done.stderr
     assert len(Pairs.load(pairs)) == 40
-    done = run("tune", "--tools", tools, "--pairs", pairs, "--base", base, "--out", adapter, "--epochs", "0.5", "--batch-size", "10", "--rank", "4")
+    done = run(
+        "tune",
+        "--tools",
+        tools,
+        "--pairs",
+        pairs,
+        "--base",
+        base,
+        "--out",
+        adapter,
+        "--epochs",
+        "0.5",
+        "--batch-size",
+        "10",
+        "--rank",
+        "4",
+    )
     assert done.returncode == 0, done.stderr
     assert (adapter / "adapter_model.safetensors").is_file() and (adapter / "schematune.json").is_file()
     done = run("call", adapter, "lamp in the hall to 4")
@@ -48,14 +73,26 @@ def test_synth_tune_call_compare(tmp_path: Path, tools: Path, tiny_folder: Calla
     done = run("call", adapter, "-", stdin="lamp in the hall\n\nwhat time is it\n")
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 2
     cases = tmp_path / "cases.jsonl"
-    cases.write_text(json.dumps({"id": "1", "messages": [{"role": "user", "content": "time?"}], "calls": [{"name": "get_time", "arguments": {}}]}))
-    done = run("compare", adapter, "--cases", cases, "--arms", "long+grammar,tuned+grammar", "--out", tmp_path / "out.html")
+    cases.write_text(
+        json.dumps(
+            {
+                "id": "1",
+                "messages": [{"role": "user", "content": "time?"}],
+                "calls": [{"name": "get_time", "arguments": {}}],
+            }
+        )
+    )
+    done = run(
+        "compare", adapter, "--cases", cases, "--arms", "long+grammar,tuned+grammar", "--out", tmp_path / "out.html"
+    )
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout.splitlines()[-1])["arms"]) == {"long+grammar", "tuned+grammar"}
     assert "<html" in (tmp_path / "out.html").read_text()
 
 
-def test_call_without_an_adapter_puts_the_tools_into_the_prompt(tools: Path, tiny_folder: Callable[[str], Path]) -> None:
+def test_call_without_an_adapter_puts_the_tools_into_the_prompt(
+    tools: Path, tiny_folder: Callable[[str], Path]
+) -> None:
     done = run("call", "hello", "--tools", tools, "--base", tiny_folder("builtin"))
     assert done.returncode == 0, done.stderr
     assert all(call["name"] in ToolSet(tools) for call in json.loads(done.stdout)["calls"])

@@ -11,16 +11,28 @@ from hypothesis import strategies as st
 
 from schematune.decoding.base import load_base
 from schematune.schemas.call import Call
+from schematune.schemas.form import COMPACT
 from schematune.schemas.invent import tool_set
 from schematune.schemas.pair import Pair
-from schematune.schemas.render import COMPACT, Renderer
+from schematune.schemas.render import Renderer
 from schematune.schemas.tool import Tool, ToolSet
 from schematune.trainer.copyheads import write_copy_heads
 from schematune.trainer.corpus import Block, Corpus, Sources, renaming
 from schematune.trainer.pretrain import TEMPLATE, Recipe, encode, pretrain
 from schematune.trainer.tokens import make_tokenizer, train_tokenizer
 
-SMALL = Recipe(minutes=0.05, width=64, layers=2, heads=2, inner=96, vocabulary=600, context=512, batch_tokens=256, lengths=(256,), tokenizer_text=60_000)
+SMALL = Recipe(
+    minutes=0.05,
+    width=64,
+    layers=2,
+    heads=2,
+    inner=96,
+    vocabulary=600,
+    context=512,
+    batch_tokens=256,
+    lengths=(256,),
+    tokenizer_text=60_000,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +45,9 @@ def tokenizer() -> Any:
 @settings(deadline=None)
 @given(text=st.text(max_size=40))
 def test_text_survives_the_tokenizer(tokenizer: Any, text: str) -> None:
-    assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False), clean_up_tokenization_spaces=False) == text
+    assert (
+        tokenizer.decode(tokenizer.encode(text, add_special_tokens=False), clean_up_tokenization_spaces=False) == text
+    )
 
 
 @pytest.mark.parametrize("value", ["Oslo", "getUserName", "2026-11-22", "café 12", "#A-1"])
@@ -54,7 +68,14 @@ def test_a_block_is_what_the_template_renders(tokenizer: Any) -> None:
     tools = ToolSet([{"name": "f", "description": "Do f.", "parameters": {"properties": {"a": {"type": "string"}}}}])
     pairs = (Pair.of("f with x", [Call("f", {"a": "x"})]), Pair.of("f and f", [Call("f", {"a": "y"}), Call("f")]))
     ids, weights = encode(Block(tools, True, pairs), renderer, limit=400, request_weight=0.15)
-    turns = [turn for pair in pairs for turn in ({"role": "user", "content": pair.request}, {"role": "assistant", "content": COMPACT.write(pair.calls)})]
+    turns = [
+        turn
+        for pair in pairs
+        for turn in (
+            {"role": "user", "content": pair.request},
+            {"role": "assistant", "content": COMPACT.write(pair.calls)},
+        )
+    ]
     assert tokenizer.decode(ids) == tokenizer.apply_chat_template(turns, tools=tools.openai(), tokenize=False)
     scored = tokenizer.decode([token for token, weight in zip(ids, weights, strict=True) if weight == 1.0])
     assert scored == "".join(COMPACT.write(pair.calls) + "<|end|>" for pair in pairs)
@@ -72,12 +93,23 @@ def test_corpus_is_seeded_and_its_calls_fit_its_tools() -> None:
 def test_people_and_catalogues_are_mixed_in(tmp_path: Path) -> None:
     people = tmp_path / "home"
     people.mkdir()
-    tools = [{"name": f"lamp_{i}", "description": "Lamp.", "parameters": {"properties": {"room_name": {"type": "string"}}}} for i in range(9)]
+    tools = [
+        {"name": f"lamp_{i}", "description": "Lamp.", "parameters": {"properties": {"room_name": {"type": "string"}}}}
+        for i in range(9)
+    ]
     (people / "tools.json").write_text(json.dumps(tools))
-    rows = [{"messages": [{"role": "user", "content": f"light in room {i}"}], "calls": [{"name": f"lamp_{i % 9}", "arguments": {"room_name": f"room {i}"}}]} for i in range(30)]
+    rows = [
+        {
+            "messages": [{"role": "user", "content": f"light in room {i}"}],
+            "calls": [{"name": f"lamp_{i % 9}", "arguments": {"room_name": f"room {i}"}}],
+        }
+        for i in range(30)
+    ]
     (people / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "catalogue.jsonl").write_text("\n".join([*map(json.dumps, tools), '{"parameters": {}}']))
-    (tmp_path / "dev.jsonl").write_text(json.dumps({**rows[3], "messages": [{"role": "user", "content": "Light in room 3!"}]}))
+    (tmp_path / "dev.jsonl").write_text(
+        json.dumps({**rows[3], "messages": [{"role": "user", "content": "Light in room 3!"}]})
+    )
     assert len(Sources.read([], [people], [tmp_path / "dev.jsonl"]).cases[0][1]) == 29, "what is scored on is left out"
     sources = Sources.read([tmp_path / "catalogue.jsonl"], [people])
     assert len(sources.tools) == 9 and len(sources.cases[0][1]) == 30
@@ -95,7 +127,11 @@ def test_people_and_catalogues_are_mixed_in(tmp_path: Path) -> None:
 def test_renaming_renames_calls_with_their_tool() -> None:
     import random
 
-    tool = Tool("alarm_set", "Set alarm.", {"type": "object", "properties": {"time_of_day": {}, "label": {}}, "required": ["label"]})
+    tool = Tool(
+        "alarm_set",
+        "Set alarm.",
+        {"type": "object", "properties": {"time_of_day": {}, "label": {}}, "required": ["label"]},
+    )
     for seed in range(40):
         renamed, rename = renaming(tool, random.Random(seed))
         call = rename(Call("alarm_set", {"label": "x", "time_of_day": "y"}))
@@ -121,10 +157,19 @@ def test_a_run_ships_a_base_and_goes_on_from_its_checkpoint(tmp_path: Path) -> N
     folder = pretrain(tmp_path / "run", SMALL)
     base = load_base(str(folder))
     assert base.renderer.form == COMPACT and base.context == 512
-    assert {p.name for p in folder.iterdir()} >= {"model.safetensors", "tokenizer.json", "chat_template.jinja", "recipe.json"}
+    assert {p.name for p in folder.iterdir()} >= {
+        "model.safetensors",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "recipe.json",
+    }
     assert json.loads((folder / "generation_config.json").read_text())["use_cache"] is True
     first = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     longer = Recipe(**{**vars(SMALL), "minutes": 0.1})
     pretrain(tmp_path / "run", longer)
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert rows[: len(first)] == first and rows[-1]["step"] > first[-1]["step"] and rows[-1]["tokens"] > first[-1]["tokens"]
+    assert (
+        rows[: len(first)] == first
+        and rows[-1]["step"] > first[-1]["step"]
+        and rows[-1]["tokens"] > first[-1]["tokens"]
+    )

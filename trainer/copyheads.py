@@ -23,7 +23,16 @@ def _orthogonal(rows: int, columns: int, generator: torch.Generator) -> torch.Te
 
 
 @torch.no_grad()
-def write_copy_heads(model: Any, *, seed: int = 0, spread: float = 0.5, constant: float = 4.0, back: float = 2.6, match: float = 8.0, copy: float = 5.0) -> None:
+def write_copy_heads(
+    model: Any,
+    *,
+    seed: int = 0,
+    spread: float = 0.5,
+    constant: float = 4.0,
+    back: float = 2.6,
+    match: float = 8.0,
+    copy: float = 5.0,
+) -> None:
     """Initialise a Llama (fp32, tied embeddings, as many key-value heads as heads) with copying heads.
 
     `spread` is the standard deviation of the embeddings, `constant` the value of the constant coordinate,
@@ -74,7 +83,15 @@ def _look_back(attention: Any, rows: slice, frequencies: torch.Tensor, constant:
         projection.weight[rows, CONSTANT] = vector * strength
 
 
-def _match(attention: Any, rows: slice, reads: torch.Tensor, written: torch.Tensor, identity: torch.Tensor, gain: float, copy: float) -> None:
+def _match(
+    attention: Any,
+    rows: slice,
+    reads: torch.Tensor,
+    written: torch.Tensor,
+    identity: torch.Tensor,
+    gain: float,
+    copy: float,
+) -> None:
     """Make a head that compares the token at hand with what layer 1 wrote, on slow frequencies, and copies."""
     size, width = rows.stop - rows.start, reads.shape[1]
     half = size // 2

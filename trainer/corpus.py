@@ -46,7 +46,9 @@ class Sources:
     cases: list[tuple[list[Tool], list[Pair]]] = field(default_factory=list)
 
     @classmethod
-    def read(cls, catalogues: Sequence[Path] = (), people: Sequence[Path] = (), avoid: Sequence[Path] = ()) -> "Sources":
+    def read(
+        cls, catalogues: Sequence[Path] = (), people: Sequence[Path] = (), avoid: Sequence[Path] = ()
+    ) -> "Sources":
         """Read tool catalogues (JSON Lines of tools, or of servers with `tools`) and folders of cases.
 
         A folder of cases has `tools.json` and one or more `.jsonl` files of cases. Tools that cannot be
@@ -64,10 +66,16 @@ class Sources:
                         print(f"passed over {where}: {error}")
         for folder in people:
             tools = ToolSet(folder / "tools.json")
-            pairs = [Pair.from_dict(row, where=where) for file in sorted(folder.glob("*.jsonl")) for where, row in read_jsonl(file)]
+            pairs = [
+                Pair.from_dict(row, where=where)
+                for file in sorted(folder.glob("*.jsonl"))
+                for where, row in read_jsonl(file)
+            ]
             usable = [pair for pair in pairs if pair.calls[0].name in tools]
             kept = [pair for pair in usable if folded(pair.request) not in unseen]
-            print(f"{folder}: {len(kept)} requests, {len(usable) - len(kept)} left out because they are to be scored on")
+            print(
+                f"{folder}: {len(kept)} requests, {len(usable) - len(kept)} left out because they are to be scored on"
+            )
             sources.cases.append((list(tools), kept))
         return sources
 
@@ -132,7 +140,12 @@ class Corpus:
         kept = [name for name in names if name not in refused][:12] or names[:1]
         renamed = {name: renaming(by_name[name], rng) for name in kept}
         turns = [
-            replace(pair, calls=tuple(renamed[c.name][1](c) for c in pair.calls) if pair.calls[0].name in renamed else (Call.no_tool(),))
+            replace(
+                pair,
+                calls=tuple(renamed[c.name][1](c) for c in pair.calls)
+                if pair.calls[0].name in renamed
+                else (Call.no_tool(),),
+            )
             for pair in chosen
         ]
         unique = {tool.name: tool for tool, _ in renamed.values()}
@@ -167,7 +180,13 @@ def renaming(tool: Tool, rng: random.Random) -> tuple[Tool, Any]:
     name = tool.name
     if roll < 0.5:
         name = rng.choice(
-            ("".join(w.title() for w in words), "_".join(reversed(words)), ".".join(words), f"{rng.choice(list(VERBS))}_{'_'.join(words)}", words[-1])
+            (
+                "".join(w.title() for w in words),
+                "_".join(reversed(words)),
+                ".".join(words),
+                f"{rng.choice(list(VERBS))}_{'_'.join(words)}",
+                words[-1],
+            )
         )
     elif roll < 0.6:
         name = f"{invented(rng)}_{rng.choice(NOUNS)}"

@@ -164,8 +164,15 @@ class Masters:
         self.live = list(model.parameters())
         matrix = [p.dim() == 2 and "embed" not in name for name, p in zip(self.names, self.masters, strict=True)]
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon([p for p, m in zip(self.masters, matrix, strict=True) if m], lr=recipe.muon_rate, weight_decay=0.0),
-            torch.optim.AdamW([p for p, m in zip(self.masters, matrix, strict=True) if not m], lr=recipe.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
+            torch.optim.Muon(
+                [p for p, m in zip(self.masters, matrix, strict=True) if m], lr=recipe.muon_rate, weight_decay=0.0
+            ),
+            torch.optim.AdamW(
+                [p for p, m in zip(self.masters, matrix, strict=True) if not m],
+                lr=recipe.adam_rate,
+                betas=(0.9, 0.95),
+                weight_decay=0.0,
+            ),
         ]
         self.rates = [recipe.muon_rate, recipe.adam_rate]
 
@@ -252,7 +259,9 @@ def pretrain(folder: Path, recipe: Recipe) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    sources = Sources.read([Path(p) for p in recipe.tools], [Path(p) for p in recipe.people], [Path(p) for p in recipe.avoid])
+    sources = Sources.read(
+        [Path(p) for p in recipe.tools], [Path(p) for p in recipe.people], [Path(p) for p in recipe.avoid]
+    )
     tokenizer = prepare_tokenizer(folder, recipe, sources)
     model = new_model(recipe)
     with quiet():
@@ -313,13 +322,17 @@ def ship(folder: Path, model: Any, tokenizer: Any, recipe: Recipe, tokens: int) 
     model.generation_config.use_cache = True
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    (target / "recipe.json").write_text(json.dumps({**asdict(recipe), "tokens": tokens}, indent=2) + "\n", encoding="utf-8")
+    (target / "recipe.json").write_text(
+        json.dumps({**asdict(recipe), "tokens": tokens}, indent=2) + "\n", encoding="utf-8"
+    )
     return target
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m schematune.trainer.pretrain", description=__doc__.split("\n")[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m schematune.trainer.pretrain", description=__doc__.split("\n")[0] if __doc__ else ""
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: tokenizer, checkpoint, log, base")
     parser.add_argument("--tools", nargs="*", default=[], help="catalogues of tool definitions (JSON Lines) to draw on")
     parser.add_argument("--people", nargs="*", default=[], help="folders of people's requests: tools.json and *.jsonl")

@@ -21,9 +21,9 @@ from schematune.schemas.call import Answer
 from schematune.schemas.contract import Contract
 from schematune.schemas.errors import TuneError
 from schematune.schemas.files import write_text
+from schematune.schemas.form import Form
 from schematune.schemas.jsontext import JSON, compact, digest
 from schematune.schemas.pair import Pair, Pairs
-from schematune.schemas.render import Form
 from schematune.schemas.spans import SpanRules
 from schematune.schemas.tool import ToolSet
 from schematune.trainer.folder import check_out, work_in
