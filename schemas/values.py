@@ -16,9 +16,10 @@ from typing import Any
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.lexicon import ADJECTIVES, NOUNS, invented, pool, words_of
+from schematune.schemas.patterns import from_pattern
 from schematune.schemas.validate import is_valid
 
-__all__ = ["Sampler", "clock", "concept", "from_pattern", "hints", "is_clock", "resolve"]
+__all__ = ["Sampler", "clock", "concept", "hints", "is_clock", "resolve"]
 
 _CONCEPTS: tuple[tuple[str, str], ...] = (
     ("email", r"e?mail|mail address"),
@@ -353,66 +354,3 @@ def _worded(kind: str, rng: random.Random, today: date) -> str:
             (f"{rng.randint(1, 12)}{rng.choice(('am', 'pm'))}", f"{rng.randrange(24):02}:{rng.choice((0, 15, 30)):02}")
         )
     return rng.choice(pool(kind))
-
-
-def from_pattern(pattern: str, rng: random.Random) -> str:
-    """Return a string that the regular expression `pattern` matches (repeats are kept short).
-
-    >>> bool(re.fullmatch("[A-Z]{2}-[0-9]+", from_pattern("^[A-Z]{2}-[0-9]+$", random.Random(1))))
-    True
-    """
-    try:
-        return _generate(re._parser.parse(pattern), rng)  # type: ignore[attr-defined]
-    except (re.error, KeyError, RecursionError) as error:
-        raise SchemaError(f"the pattern {pattern!r} cannot be sampled: {error}", fix='add "examples"') from error
-
-
-def _generate(parsed: Any, rng: random.Random) -> str:
-    return "".join(_NODES[str(code)](argument, rng) for code, argument in parsed)
-
-
-def _repeat(argument: Any, rng: random.Random) -> str:
-    low, high, inner = argument
-    return "".join(_generate(inner, rng) for _ in range(rng.randint(low, min(high, low + 6))))
-
-
-_CLASSES = {
-    "CATEGORY_DIGIT": string.digits,
-    "CATEGORY_WORD": string.ascii_letters + string.digits + "_",
-    "CATEGORY_SPACE": " ",
-    "CATEGORY_NOT_SPACE": string.ascii_letters + string.digits,
-    "CATEGORY_NOT_DIGIT": string.ascii_letters,
-    "CATEGORY_NOT_WORD": " -.",
-}
-_PRINTABLE = string.ascii_letters + string.digits + " -_.,"
-
-
-def _one_of(argument: Any, rng: random.Random) -> str:
-    letters, negated = "", False
-    for code, value in argument:
-        if str(code) == "NEGATE":
-            negated = True
-        elif str(code) == "LITERAL":
-            letters += chr(value)
-        elif str(code) == "RANGE":
-            letters += "".join(chr(c) for c in range(value[0], min(value[1], value[0] + 512) + 1))
-        else:
-            letters += _CLASSES[str(value)]
-    return rng.choice([c for c in _PRINTABLE if c not in letters] if negated else letters)
-
-
-_NODES: dict[str, Any] = {
-    "LITERAL": lambda a, rng: chr(a),
-    "NOT_LITERAL": lambda a, rng: rng.choice([c for c in _PRINTABLE if c != chr(a)]),
-    "ANY": lambda a, rng: rng.choice(string.ascii_lowercase),
-    "IN": _one_of,
-    "BRANCH": lambda a, rng: _generate(rng.choice(a[1]), rng),
-    "SUBPATTERN": lambda a, rng: _generate(a[-1], rng),
-    "MAX_REPEAT": _repeat,
-    "MIN_REPEAT": _repeat,
-    "POSSESSIVE_REPEAT": _repeat,
-    "CATEGORY": lambda a, rng: rng.choice(_CLASSES[str(a)]),
-    "AT": lambda a, rng: "",
-    "ASSERT": lambda a, rng: "",
-    "ASSERT_NOT": lambda a, rng: "",
-}

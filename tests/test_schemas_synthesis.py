@@ -16,10 +16,11 @@ from schematune.schemas.checks import Checker, folded
 from schematune.schemas.examples import Multiplier, trace
 from schematune.schemas.invent import invent_tools, restyled, tool_set
 from schematune.schemas.lexicon import words_of
+from schematune.schemas.patterns import from_pattern
 from schematune.schemas.sayings import number_words, sayings
 from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.validate import is_valid
-from schematune.schemas.values import Sampler, from_pattern, hints
+from schematune.schemas.values import Sampler, hints
 from schematune.schemas.wording import typo
 
 TOOLS = ToolSet(
@@ -304,6 +305,6 @@ def test_no_word_list_names_a_benchmark() -> None:
     rooms = Path(__file__).resolve().parent.parent / "schemas"
     text = " ".join(
         (rooms / f"{name}.py").read_text(encoding="utf-8")
-        for name in ("lexicon", "values", "wording", "sayings", "invent", "synthesize", "examples")
+        for name in ("lexicon", "values", "wording", "sayings", "roles", "invent", "synthesize", "examples")
     )
     assert not {name for name in compound if re.search(rf"\b{re.escape(name)}\b", text)}

@@ -1,0 +1,90 @@
+"""What an argument is to a request (where to, when, how many), and the phrases that say such an argument."""
+
+from functools import lru_cache
+
+from schematune.schemas.lexicon import words_of
+from schematune.schemas.values import concept
+
+__all__ = ["PHRASES", "role_of", "spoken"]
+
+PHRASES: dict[str, tuple[str, ...]] = {
+    "from": ("from {v}", "from {v}", "starting at {v}", "out of {v}", "leaving {v}", "pick up at {v}", "{n} {v}"),
+    "to": ("to {v}", "to {v}", "to {v}", "going to {v}", "for {v}", "{n} {v}"),
+    "date": ("on {v}", "on {v}", "for {v}", "{v}", "{n} {v}", "{n}: {v}", "the {n} is {v}", "with {n} {v}"),
+    "day": ("{v}", "{v}", "{v}", "for {v}", "on {v}", "{n} {v}"),
+    "after": ("after {v}", "since {v}", "from {v} on", "{n} {v}"),
+    "until": ("until {v}", "by {v}", "till {v}", "{n} {v}", "to {v}", "ending {v}"),
+    "begin": ("from {v}", "starting {v}", "as of {v}", "beginning {v}", "{n} {v}", "on {v}"),
+    "time": ("at {v}", "at {v}", "at {v}", "{v}", "for {v}", "around {v}", "{n} {v}"),
+    "person": ("for {v}", "with {v}", "to {v}", "{v}", "{n} {v}", "{n} is {v}", "by {v}", "and {v}"),
+    "people": ("with {v}", "invite {v}", "together with {v}", "{n} {v}", "{n}: {v}", "for {v}", "{v} too"),
+    "place": ("in {v}", "in {v}", "at {v}", "near {v}", "for {v}", "{n} {v}", "{v}", "around {v}"),
+    "company": ("at {v}", "from {v}", "by {v}", "with {v}", "{n} {v}", "for {v}"),
+    "title": ("called {v}", "named {v}", "{v}", "{v}", "titled {v}", "for {v}", "{n} {v}", "the {v}", "{n}: {v}"),
+    "text": (": {v}", "saying {v}", "that says {v}", "{n}: {v}", "{n} {v}", "{v}", "with the {n} {v}", "and say {v}"),
+    "query": ("for {v}", "about {v}", "on {v}", "{v}", "{n} {v}", "with {v}"),
+    "count": ("{v} {n}", "{v} {n}", "for {v} {n}", "with {v} {n}", "{n} {v}", "{n}: {v}", "{n} of {v}", "{v}", "at most {v}"),
+    "amount": ("of {v}", "for {v}", "{v}", "{n} {v}", "{n}: {v}", "{v} in total", "worth {v}", "costing {v}"),
+    "number": ("{n} {v}", "{n} {v}", "{n} of {v}", "{n} = {v}", "with {n} {v}", "the {n} is {v}", "{n}: {v}", "a {n} of {v}", "{v} {n}"),
+    "choice": ("{v}", "{v}", "as {v}", "{v} {n}", "{n} {v}", "with {n} {v}", "in {v}", "{n}: {v}", "for {v}", "use {v}", "the {v} one"),
+    "id": ("{v}", "{n} {v}", "{n} {v}", "with {n} {v}", "number {v}", "{n}: {v}", "under {v}", "for {n} {v}", "({v})"),
+    "language": ("in {v}", "to {v}", "into {v}", "{n} {v}", "the {v} version"),
+    "contact": ("at {v}", "to {v}", "{v}", "{n} {v}", "({v})", "{n}: {v}", "via {v}"),
+    "things": ("with {v}", "{v}", "{n}: {v}", "{n} {v}", "including {v}", "such as {v}", "for {v}", "only {v}", "the {n} {v}"),
+    "thing": ("{n} {v}", "{n} {v}", "with {n} {v}", "{v}", "{n}: {v}", "the {n} is {v}", "for {v}", "{v} as {n}", "of {v}", "{n} = {v}", "using {v}"),
+}  # fmt: skip
+_FROM = {"from", "origin", "pickup", "source", "departure", "sender", "src"}
+_TO = {"to", "destination", "recipient", "recipients", "dest", "target", "dropoff", "arrival", "receiver"}
+_COUNTED = {"people", "guests", "passengers", "adults", "children", "count", "quantity", "number", "copies", "results",
+            "nights", "days", "hours", "minutes", "limit", "size", "seats", "rooms", "times", "items", "pages"}  # fmt: skip
+_MONEY = {"amount", "price", "cost", "budget", "fee", "total", "salary", "payment", "rent", "fare", "value", "sum"}
+_FILLERS = {"num", "max", "min", "of", "the", "name", "id", "is", "has", "value", "string", "number", "total", "input"}
+
+
+@lru_cache(maxsize=65536)
+def role_of(name: str, kind: str, form: str) -> str:
+    """Tell the role of an argument, a key of `PHRASES`, by its name, its kind and its format.
+
+    >>> role_of("pickup", "string", ""), role_of("due_date", "string", "date"), role_of("guests", "integer", "")
+    ('from', 'until', 'count')
+    """
+    words = set(words_of(name))
+    about = concept(name)
+    if kind in ("integer", "number"):
+        return "amount" if words & _MONEY else "count" if words & _COUNTED and kind == "integer" else "number"
+    if kind == "enum":
+        return "language" if about == "language" else "choice"
+    if form in ("date", "date-time"):
+        for role, marks in (("after", {"after", "since"}), ("until", {"until", "end", "last", "due", "deadline", "by", "checkout", "return", "to"}),
+                            ("begin", {"first", "start", "begin", "from", "since", "checkin"})):  # fmt: skip
+            if words & marks:
+                return role
+        return "date"
+    if form == "clock":
+        return "time"
+    if words & _FROM:
+        return "from"
+    if words & _TO:
+        return "to"
+    if kind == "array":
+        return "people" if about == "person" else "things"
+    same = {
+        "email": "contact",
+        "phone": "contact",
+        "url": "contact",
+        "file": "title",
+        "color": "choice",
+        "currency": "choice",
+    }
+    return same.get(about, about)
+
+
+def spoken(name: str) -> str:
+    """Return an argument's name as words, without the ones that say nothing.
+
+    >>> spoken("maxResults")
+    'results'
+    """
+    words = words_of(name)
+    kept = [word for word in words if word not in _FILLERS]
+    return " ".join(kept or words)
