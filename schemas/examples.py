@@ -23,6 +23,9 @@ __all__ = ["Multiplier", "trace"]
 
 Path = tuple[str | int, ...]
 
+JOINED = 0.1
+"""Share of the pairs that are two examples in one request."""
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -59,11 +62,15 @@ def _leaves(
         yield path, schema, value
 
 
-def _today(pair: Pair) -> date | None:
+def _now(pair: Pair) -> datetime | None:
     try:
-        return datetime.fromisoformat(pair.context["now"]).date()
+        return datetime.fromisoformat(pair.context["now"])
     except (KeyError, ValueError):
         return None
+
+
+def _is_date(schema: Mapping[str, JSON]) -> bool:
+    return str(schema.get("format", "")).startswith("date")
 
 
 def _find(text: str, said: str, taken: list[tuple[int, int]]) -> tuple[int, int] | None:
@@ -80,7 +87,8 @@ def trace(pair: Pair, tools: ToolSet) -> list[Slot]:
     >>> [(s.start, s.end, s.path) for s in trace(Pair.of("rain in Oslo?", [Call("w", {"city": "Oslo"})]), tools)]
     [(8, 12, ('city',))]
     """
-    today, text = _today(pair), pair.request
+    now, text = _now(pair), pair.request
+    today = now.date() if now else None
     found: list[Slot] = []
     leaves = [
         (place, path, schema, value)
@@ -121,20 +129,22 @@ class Multiplier:
                 self.seen[pair.calls[slot.call].name, _general(slot.path)].append(value)
 
     def pair(self) -> Pair | None:
-        """Return an example with some values swapped, None where nothing could be."""
-        pair, slots = self.rng.choice(self.examples)
-        shifted, today = self._another_day(pair)
+        """Return an example with some values swapped, or two of them in one request; None where it failed."""
+        place = self.rng.randrange(len(self.examples))
+        moment = self._moment(place)
+        if self.tools.parallel and self.rng.random() < JOINED:
+            return self._joined(place, moment)
+        return self._variant(place, moment)
+
+    def _variant(self, place: int, moment: datetime | None) -> Pair | None:
+        """Return example `place` at another moment, with some values swapped."""
+        pair, slots = self.examples[place]
+        today = moment.date() if moment else None
         arguments: list[JSON] = [_copy(dict(call.arguments)) for call in pair.calls]
         text, offset, evidence = pair.request, 0, []
-        changed = shifted is not pair
-        for slot in slots:
-            call = pair.calls[slot.call]
-            schema = self._schema(call.name, slot.path)
-            value = _get(arguments[slot.call], slot.path)
-            dated = str(schema.get("format", "")).startswith("date")
-            if dated and today or self.rng.random() < 0.7:
-                value = self._other(call.name, slot.path, schema, today)
-            said, rule = self._say(schema, slot, value, today)
+        changed = bool(moment) and _now(pair) != moment
+        for slot, value in zip(slots, self._values(pair, slots, today), strict=True):
+            said, rule = self._say(self._schema(pair.calls[slot.call].name, slot.path), slot, value, today)
             if rule == "span" and isinstance(value, str):
                 value = said
             start, end = slot.start + offset, slot.end + offset
@@ -149,14 +159,60 @@ class Multiplier:
         calls = tuple(Call(call.name, new) for call, new in zip(pair.calls, arguments, strict=True))
         traced = {item.path for item in evidence}
         kept = [e for e in self._untraced(calls) if e.path not in traced]
-        messages = _with_request(pair, text)
         return replace(
-            shifted,
-            messages=messages,
+            pair,
+            messages=_with_request(pair, text),
             calls=calls,
+            context={**pair.context, "now": moment.isoformat(timespec="minutes")} if moment else pair.context,
             evidence=(*evidence, *kept),
             source=f"from {pair.source}",
             template=pair.source,
+        )
+
+    def _values(self, pair: Pair, slots: list[Slot], today: date | None) -> list[JSON]:
+        """Draw the values of the slots; a call's dates keep their order."""
+        values = []
+        dates: dict[int, list[int]] = defaultdict(list)
+        for number, slot in enumerate(slots):
+            name = pair.calls[slot.call].name
+            schema, value = self._schema(name, slot.path), _get(pair.calls[slot.call].arguments, slot.path)
+            dated = _is_date(schema)
+            if dated and today or self.rng.random() < 0.7:
+                value = self._other(name, slot.path, schema, today)
+            if dated:
+                dates[slot.call].append(number)
+            values.append(value)
+        for places in dates.values():
+            order = sorted(places, key=lambda n: _get(pair.calls[slots[n].call].arguments, slots[n].path))
+            for number, value in zip(order, sorted(values[n] for n in places), strict=True):
+                values[number] = value
+        return values
+
+    def _joined(self, place: int, moment: datetime | None) -> Pair | None:
+        """Return two examples of one call each as one request, where both can be said at `moment`."""
+        other = self.rng.randrange(len(self.examples))
+        one, two = self.examples[place][0], self.examples[other][0]
+        single = all(len(p.calls) == 1 and p.calls[0].name not in RESERVED and len(p.messages) == 1 for p in (one, two))
+        if not single or (_now(two) is not None and (moment is None or not self._movable(other))):
+            return None
+        first, second = self._variant(place, moment) or one, self._variant(other, moment) or two
+        begin = first.request.rstrip(" .!") + self.rng.choice(
+            (" and ", ", and ", ". also ", " + ", ". Then ", ", then ")
+        )
+        shifted = [
+            replace(e, path="1" + e.path[1:], start=e.start + len(begin), end=e.end + len(begin))
+            for e in second.evidence
+        ]
+        said = second.request[:1].lower() + second.request[1:]
+        if any(e.rule == "span" and e.start == 0 for e in second.evidence):
+            said = second.request
+        return replace(
+            first,
+            messages=_with_request(first, begin + said),
+            calls=(*first.calls, *second.calls),
+            evidence=(*first.evidence, *shifted),
+            source=f"{first.source} + {second.source}",
+            template=f"{one.source} + {two.source}",
         )
 
     def _free(self, pair: Pair, slots: list[Slot]) -> list[Slot]:
@@ -186,21 +242,24 @@ class Multiplier:
         root = self.tools[call.name].parameters
         return _leaves(root, dict(call.arguments), (), root)
 
-    def _another_day(self, pair: Pair) -> tuple[Pair, date | None]:
-        """Move the context to another day where every date of the calls is traced, so that all can move."""
-        today = _today(pair)
-        slots = next(slots for other, slots in self.examples if other is pair)
+    def _movable(self, place: int) -> bool:
+        """Tell whether every date of an example's calls is traced, so that all can move to another day."""
+        pair, slots = self.examples[place]
         traced = {(slot.call, path) for slot in slots for path in slot.paths}
-        if today is None or self.rng.random() < 0.2:
-            return pair, today
-        for place, call in enumerate(pair.calls):
-            if call.name in RESERVED:
-                continue
-            for path, schema, _ in self._arguments(call):
-                if str(schema.get("format", "")).startswith("date") and (place, path) not in traced:
-                    return pair, today
-        now = datetime.fromisoformat(pair.context["now"]) + timedelta(days=self.rng.randrange(1, 700))
-        return replace(pair, context={**pair.context, "now": now.isoformat(timespec="minutes")}), now.date()
+        return all(
+            (number, path) in traced
+            for number, call in enumerate(pair.calls)
+            if call.name not in RESERVED
+            for path, schema, _ in self._arguments(call)
+            if _is_date(schema)
+        )
+
+    def _moment(self, place: int) -> datetime | None:
+        """Draw the moment at which an example is asked again: another day where its dates can move."""
+        now = _now(self.examples[place][0])
+        if now is None or self.rng.random() < 0.2 or not self._movable(place):
+            return now
+        return now + timedelta(days=self.rng.randrange(1, 700))
 
     def _schema(self, name: str, path: Path) -> Mapping[str, JSON]:
         root = self.tools[name].parameters
@@ -212,8 +271,7 @@ class Multiplier:
 
     def _other(self, name: str, path: Path, schema: Mapping[str, JSON], today: date | None) -> JSON:
         known = self.seen[name, _general(path)]
-        dated = "format" in schema and str(schema["format"]).startswith("date")
-        if known and not dated and self.rng.random() < 0.5:
+        if known and not _is_date(schema) and self.rng.random() < 0.5:
             return self.rng.choice(known)
         return Sampler(self.rng, root=self.tools[name].parameters, today=today).value(schema, str(path[-1]))
 

@@ -322,9 +322,10 @@ def ship(folder: Path, model: Any, tokenizer: Any, recipe: Recipe, tokens: int) 
     model.generation_config.use_cache = True
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    (target / "recipe.json").write_text(
-        json.dumps({**asdict(recipe), "tokens": tokens}, indent=2) + "\n", encoding="utf-8"
-    )
+    kept = asdict(recipe) | {"tokens": tokens}
+    for name in ("tools", "people", "avoid"):  # what was mixed in, not where it lay
+        kept[name] = ["/".join(Path(path).parts[-2:]) for path in kept[name]]
+    (target / "recipe.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     return target
 
 
