@@ -130,7 +130,13 @@ def _pairs(options: argparse.Namespace, data: _Data, tools: ToolSet, arms: Seque
     scored = [case.pair for case in data.cases]
     begun = time.perf_counter()
     made = synthesize(
-        tools, len(data.examples) + wanted, examples=data.examples or None, seed=options.seed, avoid=scored
+        tools,
+        len(data.examples) + wanted,
+        examples=data.examples or None,
+        seed=options.seed,
+        avoid=scored,
+        test=0.0,
+        progress=not options.quiet,
     )
     pairs, dropped = decontaminate(made, scored)
     data.counts |= {"pairs": len(pairs), "decontaminated": data.counts.get("decontaminated", 0) + dropped}

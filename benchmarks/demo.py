@@ -106,7 +106,7 @@ def _synthesise(tools: ToolSet, examples: Pairs, cases: list[Case], n: int, seed
     from schematune.schemas.synthesize import synthesize
 
     test = [case.pair for case in cases]
-    made = synthesize(tools, n, examples=examples, seed=seed, avoid=test, progress=True)
+    made = synthesize(tools, n, examples=examples, seed=seed, avoid=test, dev=0.02, test=0.0, progress=True)
     return decontaminate(made, test, strict=True)[0]
 
 

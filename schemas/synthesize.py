@@ -152,14 +152,15 @@ def synthesize(
     examples: str | Path | Pairs | Iterable[Pair] | None = None,
     seed: int = 0,
     avoid: Iterable[Pair] = (),
-    dev: float = 0.05,
+    dev: float = 0.04,
+    test: float = 0.04,
     progress: bool = False,
 ) -> Pairs:
     """Make `n` checked pairs for `tools`; the same arguments give the same pairs.
 
     `examples` (a JSON Lines file in the case format, or pairs) are kept as they are, first, and make up
     about half of what follows with their values swapped. `avoid` are pairs (a test set) whose requests may
-    not come out. A `dev` share of the synthetic pairs is marked for development, by whole template
+    not come out. Shares `dev` and `test` of the synthetic pairs are set apart, by whole template
     families. The result's `rejected` counts what the checks threw away, by reason. `progress` shows a bar.
 
     Raises `ExampleError` for examples that do not fit, `SchemaError` where a tool cannot be sampled.
@@ -190,12 +191,13 @@ def synthesize(
                     fix="ask for fewer, or give more examples",
                 )
             continue
-        split: Split = "dev" if _in_dev(pair.template, dev, seed) and pair.source == "synthetic" else "train"
+        split = _split(pair.template, dev, test, seed) if pair.source == "synthetic" else "train"
         kept.append(replace(pair, id=f"pair-{len(kept)}", seed=seed, split=split))
         bar.update()
     bar.close()
     return Pairs(kept, rejected=rejected)
 
 
-def _in_dev(template: str, share: float, seed: int) -> bool:
-    return random.Random(f"{seed}-{template}").random() < share
+def _split(template: str, dev: float, test: float, seed: int) -> Split:
+    draw = random.Random(f"{seed}-{template}").random()
+    return "dev" if draw < dev else "test" if draw < dev + test else "train"

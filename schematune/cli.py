@@ -33,7 +33,7 @@ def _tune(options: argparse.Namespace) -> None:
     from schematune.trainer.tune import tune
 
     tools = ToolSet(options.tools)
-    pairs = read_examples(options.pairs, tools)
+    pairs = Pairs.load(options.pairs)
     adapter = tune(
         tools,
         pairs,

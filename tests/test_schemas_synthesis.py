@@ -164,13 +164,14 @@ def test_every_pair_is_valid_and_every_span_is_where_it_says(seed: int) -> None:
 
 
 def test_synthesis_is_reproducible_checked_and_of_every_kind(tmp_path: Path) -> None:
-    first, again, other = (synthesize(TOOLS, 300, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (synthesize(TOOLS, 300, seed=seed, dev=0.1, test=0.1) for seed in (3, 3, 4))
     assert first == again and first != other
     kinds = {pair.calls[0].name if len(pair.calls) == 1 else "parallel" for pair in first}
     assert kinds == {"book_table", "get_weather", "ask", "no_tool", "parallel"}
     assert len({(folded(p.request), p.context.get("now", "")[:10]) for p in first}) == 300
-    families = {split: {p.template for p in first if p.split == split} for split in ("train", "dev")}
-    assert families["dev"] and not families["dev"] & families["train"], "splits never share a template"
+    families = {split: {p.template for p in first if p.split == split} for split in ("train", "dev", "test")}
+    assert all(families.values()), "no split is empty"
+    assert sum(map(len, families.values())) == len(set.union(*families.values())), "splits never share a template"
     first.save(tmp_path / "p.jsonl")
     assert Pairs.load(tmp_path / "p.jsonl") == first
 
