@@ -16,7 +16,8 @@ from schematune.schemas.tool import ToolSet
 Loaded = Callable[[str], Base]
 
 
-@pytest.mark.parametrize("family", ["llama3.2", "gemma3", "smollm3", "builtin"])
+# not qwen3 and llama3.2: Outlines renders their templates with thinking on, and with the day of the clock
+@pytest.mark.parametrize("family", ["gemma3", "smollm3", "builtin"])
 def test_the_processor_equals_the_loop(tiny_loaded: Loaded, family: str) -> None:
     base = tiny_loaded(family)
     grammar = Grammar.of(TOOLS, base)

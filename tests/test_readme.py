@@ -1,0 +1,69 @@
+"""What the README shows runs, on the built-in base that ships."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import schematune as st
+from schematune.decoding.base import BUILTIN, load_base
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = [
+    {
+        "name": "book_table",
+        "description": "Book a table in a restaurant.",
+        "parameters": {
+            "type": "object",
+            "properties": {"place": {"type": "string"}, "people": {"type": "integer", "minimum": 1}},
+            "required": ["place"],
+        },
+    }
+]
+
+
+def test_the_api_in_one_screen_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    example = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert code and example
+    (tmp_path / "tools.json").write_text(json.dumps(TOOLS))
+    (tmp_path / "ours.jsonl").write_text(example[1])
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"requests": ["weather in Rome?", "table at Nopi for 3"]}
+    exec(code[1].replace("2000", "120"), names)  # fewer pairs: it is to run, not to be good
+    answers, adapter, report = names["answers"], names["adapter"], names["report"]
+    assert isinstance(answers, list) and all(answer.status != "error" for answer in answers)
+    assert isinstance(adapter, st.Adapter) and adapter.contract.base
+    assert isinstance(report, st.Report) and report.arms and (tmp_path / "report.html").is_file()
+
+
+def test_the_built_in_base_reads_tools_it_never_saw() -> None:
+    tool = {
+        "name": "dim_lantern",
+        "description": "Dim a lantern.",
+        "parameters": {
+            "type": "object",
+            "properties": {"lantern": {"type": "string"}, "level": {"type": "integer"}},
+            "required": ["lantern", "level"],
+        },
+    }
+    caller = st.Caller(tools=[tool], base=load_base("builtin"))
+    answer = caller("dim the lantern called Marigold, level 7", choice="dim_lantern")
+    assert answer.calls[0].name == "dim_lantern" and answer.calls[0].arguments["level"] == 7
+
+
+def test_the_built_in_base_ships_whole() -> None:
+    files = {path.name for path in BUILTIN.iterdir()}
+    assert files >= {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "MODEL_CARD.md", "recipe.json"}
+    assert (BUILTIN / "model.safetensors").stat().st_size < 16 * 2**20
+    base = load_base("builtin")
+    assert base.renderer.form.name == "compact" and not base.renderer.form.reason
+
+
+def test_guides_name_what_exists() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (ROOT / link).exists(), link
+    assert "@@" not in text
