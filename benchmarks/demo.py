@@ -23,10 +23,10 @@ from schematune.schemas.tool import ToolSet
 
 __all__ = ["main", "run_demo"]
 
-PAIRS = 3000
+PAIRS = 2000
 """Pairs to tune on, the hand-written examples among them."""
 
-EPOCHS = 3.0
+EPOCHS = 2.5
 """Passes over the pairs."""
 
 ARMS = ("long", "long+grammar", "long+shots", "tuned", "tuned+grammar")

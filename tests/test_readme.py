@@ -56,7 +56,14 @@ def test_the_built_in_base_reads_tools_it_never_saw() -> None:
 
 def test_the_built_in_base_ships_whole() -> None:
     files = {path.name for path in BUILTIN.iterdir()}
-    assert files >= {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "MODEL_CARD.md", "recipe.json"}
+    assert files >= {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "MODEL_CARD.md",
+        "recipe.json",
+    }
     assert (BUILTIN / "model.safetensors").stat().st_size < 16 * 2**20
     base = load_base("builtin")
     assert base.renderer.form.name == "compact" and not base.renderer.form.reason

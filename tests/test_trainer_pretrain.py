@@ -153,6 +153,10 @@ def test_written_heads_copy_before_any_training() -> None:
     assert right > 0.3
 
 
+def first_loss(run: Path) -> float:
+    return float(json.loads((run / "log.jsonl").read_text().splitlines()[0])["loss"])
+
+
 def test_a_run_ships_a_base_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     folder = pretrain(tmp_path / "run", SMALL)
     base = load_base(str(folder))
@@ -165,6 +169,10 @@ def test_a_run_ships_a_base_and_goes_on_from_its_checkpoint(tmp_path: Path) -> N
     }
     assert json.loads((folder / "generation_config.json").read_text())["use_cache"] is True
     first = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    warm = pretrain(tmp_path / "warm", Recipe(**{**vars(SMALL), "minutes": 0.02, "start": str(folder)}))
+    assert (warm / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
+    begun = [json.loads(line)["loss"] for line in (tmp_path / "warm" / "log.jsonl").read_text().splitlines()]
+    assert begun[0] < first_loss(tmp_path / "run") + 0.5, "a warm start goes on from what was learnt"
     longer = Recipe(**{**vars(SMALL), "minutes": 0.1})
     pretrain(tmp_path / "run", longer)
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -62,6 +63,8 @@ class Recipe:
     seed: int = 0
     threads: int = 0
     tools: list[str] = field(default_factory=list)
+    start: str = ""
+    """Folder of a finished base to go on from (weights and tokenizer, no optimizer state); else from scratch."""
     people: list[str] = field(default_factory=list)
     avoid: list[str] = field(default_factory=list)
 
@@ -119,7 +122,7 @@ class Rows(torch.utils.data.IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def new_model(recipe: Recipe) -> Any:
-    """Make the model in fp32, copying heads written in."""
+    """Make the model in fp32: copying heads written in, or the weights of the base to go on from."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(recipe.seed)
@@ -136,6 +139,8 @@ def new_model(recipe: Recipe) -> Any:
         eos_token_id=1,
         pad_token_id=0,
     )
+    if recipe.start:
+        return LlamaForCausalLM.from_pretrained(recipe.start, local_files_only=True, use_safetensors=True).float()  # type: ignore[no-untyped-call]
     model = LlamaForCausalLM(config)
     write_copy_heads(model, seed=recipe.seed)
     return model
@@ -240,6 +245,8 @@ def prepare_tokenizer(folder: Path, recipe: Recipe, sources: Sources) -> Any:
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"
+    if recipe.start and not path.exists():
+        shutil.copy(Path(recipe.start) / "tokenizer.json", path)
     if not path.exists():
         texts: list[str] = []
         blocks = iter(Corpus(sources, recipe.seed + 1))
@@ -337,6 +344,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: tokenizer, checkpoint, log, base")
     parser.add_argument("--tools", nargs="*", default=[], help="catalogues of tool definitions (JSON Lines) to draw on")
     parser.add_argument("--people", nargs="*", default=[], help="folders of people's requests: tools.json and *.jsonl")
+    parser.add_argument("--start", default="", help="folder of a finished base to go on from, instead of from scratch")
     parser.add_argument("--avoid", nargs="*", default=[], help="cases to be scored on: their requests are left out")
     defaults = Recipe()
     for name in ("minutes", "muon_rate", "adam_rate", "flat"):
