@@ -182,6 +182,8 @@ def test_an_interrupted_run_goes_on_unless_something_changed(
     out, partial = tmp_path / "adapter", tmp_path / ".adapter.partial"
 
     def interrupt(step: int, **options: Any) -> None:
+        # a shell that starts the tests in the background has them ignore Ctrl-C
+        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
         last = partial / f"checkpoint-{step}"
         watch = threading.Thread(target=_kill_at, args=(last, lambda: os.kill(os.getpid(), signal.SIGINT)))
         watch.start()
@@ -189,6 +191,7 @@ def test_an_interrupted_run_goes_on_unless_something_changed(
             _tune(bases["builtin"], out, save_every=5, **options)
             time.sleep(5)  # the signal may come a moment after the last step
         watch.join()
+        signal.signal(signal.SIGINT, previous)
 
     interrupt(15, learning_rate=1e-2)
     kept = [path.name for path in partial.iterdir() if path.name != "run.json"]
