@@ -29,6 +29,12 @@ PAIRS = 2000
 EPOCHS = 2.5
 """Passes over the pairs."""
 
+BATCH = 8
+"""Pairs in a step: few pairs teach more in many small steps."""
+
+LEARNING_RATE = 2e-3
+"""Lower than the default, for the smaller batches."""
+
 ARMS = ("long", "long+grammar", "long+shots", "tuned", "tuned+grammar")
 
 MAX_NEW_TOKENS = 160
@@ -68,7 +74,17 @@ def run_demo(
         from schematune.trainer.tune import tune
 
         started = time.perf_counter()
-        adapter = tune(tools, made, base=base, out=folder / "adapter", epochs=epochs, seed=seed, progress=progress)
+        adapter = tune(
+            tools,
+            made,
+            base=base,
+            out=folder / "adapter",
+            epochs=epochs,
+            batch_size=BATCH,
+            learning_rate=LEARNING_RATE,
+            seed=seed,
+            progress=progress,
+        )
         tuning_s = time.perf_counter() - started
         said.append(f"the adapter and its contract are in {adapter.path}")
     with _stage(f"3/4  answer the {len(cases)} test requests by {len(ARMS)} arms") as said:
