@@ -5,8 +5,8 @@ looking for its members in a person's own request traces an argument that is no 
 """
 
 import calendar
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime
 from functools import lru_cache
 
 from schematune.schemas.jsontext import JSON
@@ -108,8 +108,7 @@ def _dates(value: str, today: date | None) -> tuple[str, ...]:
     if 1 <= ahead <= 7:
         weekday = _WEEKDAYS[day.weekday()]
         cased = weekday.title()
-        if ahead < 7 or True:
-            near += [weekday, cased, cased, f"this {cased}", cased[:3], f"next {cased}"]
+        near += [weekday, cased, cased, f"this {cased}", cased[:3], f"next {cased}"]
     if 2 <= ahead <= 6:
         near.append(f"in {number_words(ahead)} days")
     if 1 < ahead < 28 and day.month == today.month:
@@ -235,16 +234,3 @@ def amount_sayings(number: float, currency: str) -> list[str]:
     if currency in _SIGNS:
         ways += [f"{_SIGNS[currency]}{digits}", f"{digits}{_SIGNS[currency]}", f"{_SIGNS[currency]}{digits}"]
     return ways
-
-
-def join_words(parts: Sequence[str], last: str = " and ") -> str:
-    """Join as a list is said: `a, b and c`."""
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + last + parts[-1]
-
-
-def week_after(today: date) -> list[date]:
-    """Return the seven days after `today`."""
-    return [today + timedelta(days=n) for n in range(1, 8)]
-
-
-Say = Callable[[Mapping[str, JSON], str, JSON, date | None], list[str]]

@@ -122,15 +122,15 @@ class Sampler:
     def value(self, schema: JSON, name: str = "", *, depth: int = 0) -> JSON:
         """Draw one valid value; raises `SchemaError` where none was found."""
         resolved = resolve(schema, self.root)
-        for attempt in range(20):
-            drawn = self._draw(resolved, name, depth, plain=attempt > 10)
+        for _ in range(20):
+            drawn = self._draw(resolved, name, depth)
             if depth or is_valid(_document(schema, self.root), drawn):
                 return drawn
         raise SchemaError(
             f"no valid value found for {compact(dict(resolved))[:120]}", where=name, fix="loosen it or add examples"
         )
 
-    def _draw(self, schema: Mapping[str, JSON], name: str, depth: int, *, plain: bool = False) -> JSON:
+    def _draw(self, schema: Mapping[str, JSON], name: str, depth: int) -> JSON:
         rng = self.rng
         if "const" in schema:
             return schema["const"]
@@ -140,7 +140,7 @@ class Sampler:
             branches = [b for b in schema.get(key, ()) if not (isinstance(b, Mapping) and b.get("type") == "null")]
             if branches:
                 rest = {k: v for k, v in schema.items() if k != key}
-                return self._draw({**rest, **resolve(rng.choice(branches), self.root)}, name, depth, plain=plain)
+                return self._draw({**rest, **resolve(rng.choice(branches), self.root)}, name, depth)
         if schema.get("examples") and rng.random() < 0.5:
             return rng.choice(schema["examples"])
         kind = schema.get("type")
@@ -148,9 +148,9 @@ class Sampler:
             kind = next((one for one in kind if one != "null"), "null")
         if kind is None:
             kind = "object" if "properties" in schema else "array" if "items" in schema else "string"
-        return self._MAKERS[str(kind)](self, schema, name, depth, plain)
+        return self._MAKERS[str(kind)](self, schema, name, depth)
 
-    def _string(self, schema: Mapping[str, JSON], name: str, depth: int, plain: bool) -> str:
+    def _string(self, schema: Mapping[str, JSON], name: str, depth: int) -> str:
         if is_clock(schema):
             return clock(self.rng)
         if "pattern" in schema:
@@ -168,7 +168,7 @@ class Sampler:
             text += self.rng.choice(string.ascii_lowercase)
         return text[:high].rstrip() if len(text[:high].rstrip()) >= low else text[:high]
 
-    def _number(self, schema: Mapping[str, JSON], name: str, depth: int, plain: bool) -> float | int:
+    def _number(self, schema: Mapping[str, JSON], name: str, depth: int) -> float | int:
         whole = schema.get("type") == "integer" or (
             isinstance(schema.get("type"), list) and "integer" in schema["type"]
         )
@@ -187,11 +187,11 @@ class Sampler:
         drawn = round(low + (min(high, low + 500) - low) * self.rng.random(), self.rng.choice((1, 1, 2)))
         return drawn if low < drawn < high else (low + high) / 2
 
-    def _boolean(self, schema: Mapping[str, JSON], name: str, depth: int, plain: bool) -> bool:
+    def _boolean(self, schema: Mapping[str, JSON], name: str, depth: int) -> bool:
         default = schema.get("default")
         return not default if isinstance(default, bool) and self.rng.random() < 0.7 else self.rng.random() < 0.6
 
-    def _array(self, schema: Mapping[str, JSON], name: str, depth: int, plain: bool) -> list[JSON]:
+    def _array(self, schema: Mapping[str, JSON], name: str, depth: int) -> list[JSON]:
         low = schema.get("minItems", 1)
         high = min(schema.get("maxItems", low + 3), low + 3)
         items: list[JSON] = []
@@ -204,11 +204,11 @@ class Sampler:
                 items.append(fresh[0] if fresh else drawn[0])
         return items
 
-    def _object(self, schema: Mapping[str, JSON], name: str, depth: int, plain: bool) -> dict[str, JSON]:
+    def _object(self, schema: Mapping[str, JSON], name: str, depth: int) -> dict[str, JSON]:
         required = schema.get("required", ())
         share = 0.0 if depth > 5 else self.rng.choice((0.2, 0.5, 0.8))
         value = {
-            key: self._draw(resolve(inner, self.root), key, depth + 1, plain=plain)
+            key: self._draw(resolve(inner, self.root), key, depth + 1)
             for key, inner in schema.get("properties", {}).items()
             if key in required or self.rng.random() < share
         }
@@ -216,7 +216,7 @@ class Sampler:
             value.setdefault(key, pool("word")[self.rng.randrange(100)])
         return value
 
-    def _null(self, schema: Mapping[str, JSON], name: str, depth: int, plain: bool) -> None:
+    def _null(self, schema: Mapping[str, JSON], name: str, depth: int) -> None:
         return None
 
     _MAKERS: dict[str, Any] = {
