@@ -69,7 +69,7 @@ def test_the_first_loss_is_the_mean_over_the_completions_tokens(tmp_path: Path) 
     options = Options.of(base.model.num_parameters(), batch_size=2, epochs=1)
     tuned = fit(base, rows, options, tmp_path, progress=False)
     assert tuned.steps == 1
-    assert abs(tuned.loss - expected) < 1e-3
+    assert abs(tuned.loss - expected) < 0.02  # the steps run in bf16 where the CPU has units for it
     assert base.model.config.use_cache is True and base.model.generation_config.use_cache is True
     assert "forward" not in vars(base.model)
 

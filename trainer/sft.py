@@ -32,6 +32,7 @@ from schematune.decoding.base import Base, quiet
 from schematune.schemas.errors import TuneError
 from schematune.schemas.files import write_text
 from schematune.schemas.jsontext import compact
+from schematune.trainer.fused import can_fuse, fuse, unfuse
 from schematune.trainer.options import SMALL, Options
 from schematune.trainer.proof import IGNORED, Encoded
 
@@ -113,8 +114,13 @@ def fit(base: Base, rows: Sequence[Encoded], options: Options, folder: Path, *, 
             raise TuneError(f"the run cannot start: {str(error).splitlines()[0]}", where="tune") from error
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
+        fused = lora is not None and base.model.num_parameters() < SMALL and can_fuse(trainer.model)
+        if fused:
+            fuse(trainer.model)
         trainer.started = time.monotonic() - before
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if fused:
+            unfuse(trainer.model)
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-20:]
     seconds = time.monotonic() - trainer.started
     return Fit(trainer.model, trainer.state.global_step, sum(losses) / max(1, len(losses)), seconds)
@@ -140,6 +146,7 @@ def _config(base: Base, options: Options, folder: Path, steps: int) -> SFTConfig
         num_train_epochs=1,  # the order of the rows holds all epochs
         train_sampling_strategy="sequential",
         max_length=None,
+        pad_to_multiple_of=16 if device == "cpu" else None,  # few shapes: each new one costs a CPU time
         dataset_kwargs={"skip_prepare_dataset": True},
         per_device_train_batch_size=options.batch_size,
         learning_rate=options.learning_rate,
@@ -181,7 +188,7 @@ class _Trainer(SFTTrainer):
         kept = labels.shape[1] - first + 1
         logits = model(
             input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
+            attention_mask=None,  # rows are padded at the end, and attention is causal
             use_cache=False,
             logits_to_keep=kept,
         ).logits[:, -kept:-1]
