@@ -202,7 +202,8 @@ class Caller:
             )
         grammar = None
         if self.constrained:
-            grammar = Grammar.of(tools, self.base, choice=choice, spans=self.spans, request=_text(messages))
+            said = {"request": _text(messages), "now": (context or {}).get("now", "")}
+            grammar = Grammar.of(tools, self.base, choice=choice, spans=self.spans, **said)
         prefix = self._prefix(tokens, context, permit, tools) if self.cache_prefix else None
         limit = min(self.max_new_tokens, room)
         return _Asked(tools, choice, tokens, prefix, grammar, limit, (time.perf_counter() - start) * 1000)

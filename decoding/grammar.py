@@ -25,6 +25,7 @@ from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.errors import ModelError, SchemaError
 from schematune.schemas.form import Form
 from schematune.schemas.jsontext import JSON, compact
+from schematune.schemas.said import can_say, said_values
 from schematune.schemas.spans import SpanRules, can_copy, spans_of
 from schematune.schemas.tool import Tool, ToolSet
 
@@ -51,12 +52,13 @@ def tool_grammar(
     choice: str = "auto",
     spans: SpanRules | None = None,
     request: str = "",
+    now: str = "",
     special: Mapping[str, int] | None = None,
 ) -> str:
     """Write the Lark grammar of the calls of `tools` in `form`.
 
     `choice` is one of `CHOICES` or a tool's name. With `spans`, the arguments of these rules take nothing
-    but word-aligned spans of `request`. `special` are the tokenizer's special tokens by text: where the
+    but word-aligned spans of `request`, or the dates and times that it says at `now`. `special` are the tokenizer's special tokens by text: where the
     form's literals hold one, the token itself is asked for. Raises `SchemaError`, which names the tool, for
     a schema that cannot be compiled and for a choice that is none.
 
@@ -80,7 +82,9 @@ def tool_grammar(
     spanned = False
     for place, tool in enumerate(chosen):
         before, after = _call(form, tool.name, "\0").split("\0")
-        text, uses_spans = _arguments(tool, f"a{place}", form.spaced, tuple(copied.get(tool.name, ())), request)
+        names = tuple(copied.get(tool.name, ()))
+        narrowed = _narrowed(tool, names, request, now)
+        text, uses_spans = _arguments(tool, narrowed, f"a{place}", form.spaced, names, request)
         lines += [f"c{place}: {literal(before)} a{place} {literal(after)}", text]
         lines += _ask(tool, f"q{place}", form, literal)
         spanned |= uses_spans
@@ -114,12 +118,20 @@ class Grammar:
 
     @classmethod
     def of(
-        cls, tools: ToolSet, base: Base, *, choice: str = "auto", spans: SpanRules | None = None, request: str = ""
+        cls,
+        tools: ToolSet,
+        base: Base,
+        *,
+        choice: str = "auto",
+        spans: SpanRules | None = None,
+        request: str = "",
+        now: str = "",
     ) -> "Grammar":
-        """Write and compile the grammar of `tools` for `base` in its form."""
+        """Write and compile the grammar of `tools` for `base` in its form; the rest as for `tool_grammar`."""
         vocabulary, stop = vocabulary_of(base.model), base.stop
         special = special_tokens(base.tokenizer, vocabulary=vocabulary, stop=stop)
-        text = tool_grammar(tools, base.renderer.form, choice=choice, spans=spans, request=request, special=special)
+        given: Any = {"choice": choice, "spans": spans, "request": request, "now": now}
+        text = tool_grammar(tools, base.renderer.form, special=special, **given)
         return cls(text, base.tokenizer, vocabulary=vocabulary, stop=stop, keep=not spans)
 
     def matcher(self) -> llguidance.LLMatcher:
@@ -263,9 +275,19 @@ def _some(request: str) -> str:
     return "SOME: %regex " + compact({"substring_chunks": chunks})
 
 
-def _arguments(tool: Tool, rule: str, spaced: bool, copied: tuple[str, ...], request: str) -> tuple[str, bool]:
+def _narrowed(tool: Tool, copied: tuple[str, ...], request: str, now: str) -> Mapping[str, JSON]:
+    """Return the tool's schema with the dates and times of its rules narrowed to those that the request says."""
+    properties: dict[str, Any] = dict(tool.properties)
+    for name in filter(lambda name: can_say(properties.get(name)), copied):
+        values = said_values(properties[name], request, now)
+        properties[name] = {"enum": values} if values else properties[name]
+    return {**tool.strict, "properties": properties} if properties else tool.strict
+
+
+def _arguments(
+    tool: Tool, schema: Mapping[str, JSON], rule: str, spaced: bool, copied: tuple[str, ...], request: str
+) -> tuple[str, bool]:
     """Write the rules of a tool's arguments object, and tell whether they use the terminal `SPAN`."""
-    schema = tool.strict
     names = tuple(name for name in copied if can_copy(tool.properties.get(name)))
     if not names:
         return _object(compact(dict(schema)), rule, spaced, tool.name), False
@@ -275,7 +297,8 @@ def _arguments(tool: Tool, rule: str, spaced: bool, copied: tuple[str, ...], req
     if len(spans) > _MOST_SPANS:
         return _object(compact(dict(schema)), rule, spaced, tool.name), False
     definitions = {**schema.get("$defs", {}), "schematune_spans": {"enum": spans}}
-    properties = {n: {"$ref": "#/$defs/schematune_spans"} if n in names else p for n, p in tool.properties.items()}
+    inner = schema.get("properties", {})
+    properties = {n: {"$ref": "#/$defs/schematune_spans"} if n in names else p for n, p in inner.items()}
     text, _ = _guided({**schema, "properties": properties, "$defs": definitions}, spaced, tool.name)
     return f"{rule}: %json {text}", False
 

@@ -1,9 +1,9 @@
-"""Arguments that training only ever copied from the request: `SpanRules`.
+"""Arguments whose values, in training, only ever stood in the request: `SpanRules`.
 
-A rule says that the string values of a tool's argument were, in practically every training pair, literal
-word-aligned spans of the request. The grammar of a tuned adapter then lets nothing but spans of the request
-stand there, so such a value cannot be made up, and more of its tokens are forced. Plain data: the rules are
-learnt once, kept in the adapter's contract, and turned into an enum for each request.
+A rule says that the values of a tool's argument were, in practically every training pair, literal word-aligned
+spans of the request, or dates and times that it says (`schematune.schemas.said`). The grammar of a tuned adapter
+then lets nothing else stand there, so such a value cannot be made up, and more of its tokens are forced. Plain
+data: the rules are learnt once, kept in the adapter's contract, and applied to each request.
 """
 
 import re
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from schematune.schemas.errors import ContractError
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Pair
+from schematune.schemas.said import can_say, said_values
 from schematune.schemas.tool import ToolSet
 
 __all__ = ["LONGEST", "SpanRules", "can_copy", "is_span", "spans_of"]
@@ -22,6 +23,9 @@ LEAST = 5
 
 SHARE = 0.99
 """Share of the values that must be spans."""
+
+SAID_SHARE = 0.95
+"""Share of the dates and times that must be among those said, where any are: to read one is harder than to copy."""
 
 LONGEST = 24
 """Words (and single signs) in the longest span that the grammar offers."""
@@ -74,7 +78,7 @@ def spans_of(request: str, longest: int = LONGEST) -> list[str]:
 
 
 class SpanRules(Mapping[str, tuple[str, ...]]):
-    """For each tool, the arguments that are only ever copied from the request.
+    """For each tool, the arguments that are only ever copied from the request, dates and times by what they mean.
 
     A read-only mapping from a tool's name to argument names.
 
@@ -92,23 +96,23 @@ class SpanRules(Mapping[str, tuple[str, ...]]):
 
     @classmethod
     def learn(cls, pairs: Iterable[Pair], tools: ToolSet) -> "SpanRules":
-        """Find the rules that `pairs` bear out: 99 % of the values and at least five of them."""
+        """Find the rules that `pairs` bear out: by at least five values, 99 % of spans, 95 % of dates and times."""
         seen: Counter[tuple[str, str]] = Counter()
-        copied: Counter[tuple[str, str]] = Counter()
+        found: Counter[tuple[str, str]] = Counter()
         for pair in pairs:
             for call in pair.calls:
+                known = tools[call.name].properties if call.name in tools else {}
                 for name, value in call.arguments.items():
                     if isinstance(value, str):
                         seen[call.name, name] += 1
-                        copied[call.name, name] += is_span(value, pair.request)
+                        found[call.name, name] += _stands(known.get(name), value, pair)
         return cls(
             {
                 tool.name: [
                     name
                     for name, schema in tool.properties.items()
-                    if can_copy(schema)
-                    and seen[tool.name, name] >= LEAST
-                    and copied[tool.name, name] >= SHARE * seen[tool.name, name]
+                    if seen[tool.name, name] >= LEAST
+                    and found[tool.name, name] >= seen[tool.name, name] * (SAID_SHARE if can_say(schema) else SHARE)
                 ]
                 for tool in tools
             }
@@ -143,3 +147,11 @@ class SpanRules(Mapping[str, tuple[str, ...]]):
     def __repr__(self) -> str:
         """Show the rules."""
         return f"SpanRules({self.to_dict()})"
+
+
+def _stands(schema: JSON, value: str, pair: Pair) -> bool:
+    """Tell whether the rule would let `value` stand; a request that says no date at all leaves it free."""
+    if can_copy(schema):
+        return is_span(value, pair.request)
+    values = said_values(schema, pair.request, pair.context.get("now", "")) if can_say(schema) else None
+    return values is not None and (not values or value in values)

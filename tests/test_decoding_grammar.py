@@ -224,6 +224,22 @@ def test_spans_leave_other_arguments_alone(tiny_loaded: Loaded) -> None:
     assert not takes(grammar, base, Call("book.table-2", {"place": "York", "who": {"name": "Ada"}}).json())
 
 
+@pytest.mark.parametrize(
+    ("request_", "day", "right"),
+    [
+        ("a table tomorrow", "2026-04-21", True),
+        ("a table tomorrow", "2026-04-22", False),
+        ("a table, please", "2026-04-22", True),  # no day is said: any may be meant
+    ],
+)
+def test_dates_that_are_said_restrict(tiny_loaded: Loaded, request_: str, day: str, right: bool) -> None:
+    base = tiny_loaded("builtin")
+    rules = SpanRules({"book.table-2": ["at"]})
+    grammar = Grammar.of(TOOLS, base, spans=rules, request=request_, now="2026-04-20T11:25+02:00")
+    call = Call("book.table-2", {"place": "Rome", "who": {"name": "Ada"}, "at": day})
+    assert takes(grammar, base, written(base, call)) == right
+
+
 def test_spans_without_words_restrict_nothing(tiny_loaded: Loaded) -> None:
     base = tiny_loaded("builtin")
     grammar = Grammar.of(TOOLS, base, spans=SPANNED, request=" \n")

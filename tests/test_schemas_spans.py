@@ -77,9 +77,13 @@ def test_one_in_a_hundred_may_differ() -> None:
     assert SpanRules.learn(pairs, SONG).to_dict() == {"play": ["song"]}
 
 
-def test_only_plain_strings_can_be_copied() -> None:
+def test_only_plain_strings_and_what_is_said_have_rules() -> None:
     pairs = [Pair.of("calm 2026-01-01", [Call("play", {"mood": "calm", "day": "2026-01-01"})])] * 9
-    assert not SpanRules.learn(pairs, SONG)
+    assert SpanRules.learn(pairs, SONG).to_dict() == {"play": ["day"]}
+    wrong = [Pair.of("calm 2026-01-01", [Call("play", {"day": "2026-01-02"})])]
+    assert not SpanRules.learn([*pairs, *wrong], SONG)
+    unsaid = [Pair.of("calm", [Call("play", {"day": "2026-01-02"})])]  # no date is said: the rule has no say
+    assert SpanRules.learn([*pairs, *unsaid], SONG)
     assert not can_copy({"type": ["string", "null"]}) and not can_copy(True) and not can_copy({"type": "integer"})
 
 

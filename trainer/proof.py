@@ -262,7 +262,8 @@ class _Masks:
 
         try:
             tools = _permitted(pair, self.tools)
-            return Grammar.of(tools, self.base, spans=spans, request=pair.request).matcher()
+            said = {"request": pair.request, "now": pair.context.get("now", "")}
+            return Grammar.of(tools, self.base, spans=spans, **said).matcher()
         except SchemaError as error:
             self.note = self.note or f"no grammar for some tools: {error}"
             return None
