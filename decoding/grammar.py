@@ -25,8 +25,7 @@ from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.errors import ModelError, SchemaError
 from schematune.schemas.form import Form
 from schematune.schemas.jsontext import JSON, compact
-from schematune.schemas.said import can_say, said_values
-from schematune.schemas.spans import SpanRules, can_copy, spans_of
+from schematune.schemas.spans import SpanRules, can_copy, narrowed, spans_of
 from schematune.schemas.tool import Tool, ToolSet
 
 __all__ = ["CHOICES", "MAX_CALLS", "Grammar", "special_tokens", "tool_grammar"]
@@ -58,7 +57,7 @@ def tool_grammar(
     """Write the Lark grammar of the calls of `tools` in `form`.
 
     `choice` is one of `CHOICES` or a tool's name. With `spans`, the arguments of these rules take nothing
-    but word-aligned spans of `request`, or the dates and times that it says at `now`. `special` are the tokenizer's special tokens by text: where the
+    but word-aligned spans of `request`, or the dates, times and numbers that it says at `now`. `special` are the tokenizer's special tokens by text: where the
     form's literals hold one, the token itself is asked for. Raises `SchemaError`, which names the tool, for
     a schema that cannot be compiled and for a choice that is none.
 
@@ -83,8 +82,8 @@ def tool_grammar(
     for place, tool in enumerate(chosen):
         before, after = _call(form, tool.name, "\0").split("\0")
         names = tuple(copied.get(tool.name, ()))
-        narrowed = _narrowed(tool, names, request, now)
-        text, uses_spans = _arguments(tool, narrowed, f"a{place}", form.spaced, names, request)
+        schema = narrowed(tool.strict, names, request, now)
+        text, uses_spans = _arguments(tool, schema, f"a{place}", form.spaced, names, request)
         lines += [f"c{place}: {literal(before)} a{place} {literal(after)}", text]
         lines += _ask(tool, f"q{place}", form, literal)
         spanned |= uses_spans
@@ -273,15 +272,6 @@ def _some(request: str) -> str:
     """
     chunks = [c if c.isspace() else _quoted(c)[1:-1] for c in _CHUNK.findall(request)]
     return "SOME: %regex " + compact({"substring_chunks": chunks})
-
-
-def _narrowed(tool: Tool, copied: tuple[str, ...], request: str, now: str) -> Mapping[str, JSON]:
-    """Return the tool's schema with the dates and times of its rules narrowed to those that the request says."""
-    properties: dict[str, Any] = dict(tool.properties)
-    for name in filter(lambda name: can_say(properties.get(name)), copied):
-        values = said_values(properties[name], request, now)
-        properties[name] = {"enum": values} if values else properties[name]
-    return {**tool.strict, "properties": properties} if properties else tool.strict
 
 
 def _arguments(

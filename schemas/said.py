@@ -1,19 +1,21 @@
-"""Dates and times of day that a request says: the inverse of `schematune.schemas.sayings`, for the grammar.
+"""Dates, times of day and numbers that a request says: the inverse of `schematune.schemas.sayings`, for the grammar.
 
-Every span of the request is looked up among the sayings of dates (relative to the context's day) and times;
-a match inside a longer one does not count ("12 march" in "12 march 2027"). What people may mean by a bare hour is
-listed twice, morning and evening: the model chooses, but only among what was said.
+Every span of the request is looked up among the sayings; a match inside a longer one does not count ("12 march" in
+"12 march 2027"). Numbers are read outside dates and times, times outside dates. What people may mean by half a
+clock ("at 6:30") is listed twice, morning and evening: the model chooses, but only among what was said.
 """
 
 import calendar
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Any
 
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.sayings import sayings
+from schematune.schemas.lexicon import words_of
+from schematune.schemas.sayings import number_words, sayings
 from schematune.schemas.values import is_clock
 
 __all__ = ["can_say", "said_values"]
@@ -25,7 +27,10 @@ _UNIT = re.compile(r"\w+|[^\w\s]")
 _YEAR = re.compile(r"(.*?)[ ,]*\b(\d{4})")
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _DAY_MONTH_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{4})")
-_PLAIN = {"type", "title", "description", "default", "examples", "deprecated", "format", "pattern"}
+_NUMBER = re.compile(r"(?<![\w.,:])(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?(k?)(?![\w:]|[.,]\d)")
+_NOTES = {"type", "title", "description", "default", "examples", "deprecated"}
+_STRING = _NOTES | {"format", "pattern"}
+_BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 _ALSO = {
     "yesterday": -1, "the day before yesterday": -2, "this morning": 0, "this afternoon": 0, "today": 0, "now": 0,
     "the day after tomorrow": 2, "day after tomorrow": 2, "tmr": 1, "tmrw": 1, "in a week": 7, "a week from now": 7,
@@ -38,49 +43,70 @@ _KNOWN = [
 
 
 def can_say(schema: JSON) -> bool:
-    """Tell whether an argument's schema is a date or a time of day, and no more than that.
+    """Tell whether an argument's schema is a date, a time of day or a number, and no more than that.
 
-    >>> can_say({"type": "string", "format": "date"}), can_say({"type": "string"}), can_say({"enum": ["2026-01-01"]})
-    (True, False, False)
+    >>> can_say({"type": "string", "format": "date"}), can_say({"type": "string"}), can_say({"type": "integer"})
+    (True, False, True)
     """
-    if not isinstance(schema, Mapping) or schema.get("type") != "string" or not set(schema) <= _PLAIN:
+    if not isinstance(schema, Mapping):
+        return False
+    if _is_number(schema):
+        return set(schema) <= _NOTES | _BOUNDS
+    if schema.get("type") != "string" or not set(schema) <= _STRING:
         return False
     return _is_date(schema) or ("format" not in schema and is_clock(schema))
 
 
-def said_values(schema: Mapping[str, JSON], request: str, now: str = "") -> list[str]:
-    """List the dates or times that `request` says for an argument of `schema`, in order of value.
+def said_values(schema: Mapping[str, JSON], request: str, now: str = "", name: str = "") -> list[JSON]:
+    """List the dates, times or numbers that `request` says for an argument of `schema`, in order of value.
 
-    `now` is the context's moment in ISO 8601, without which days of the week mean nothing. One letter wrong in a
-    long word is read over. Empty where nothing is said.
+    `now` is the context's moment in ISO 8601, without which days of the week mean nothing; `name` is the argument's,
+    which may tell its unit. One letter wrong in a long word is read over. Empty where nothing is said.
 
     >>> said_values({"type": "string", "format": "date"}, "tommorow, or on 3 may", "2026-04-20T11:25+02:00")
     ['2026-04-21', '2026-05-03']
+    >>> said_values({"type": "integer"}, "six of us, on 3 may at 9:30", "2026-04-20T11:25+02:00")
+    [6]
     """
+    today = date.fromisoformat(now[:10]) if now else None
+    days, rest = _matches(_mended(request.lower()), lambda said: _days(said, today))
     if _is_date(schema):
-        today = date.fromisoformat(now[:10]) if now else None
-        return sorted({day for _, day in _matches(request, lambda said: _days(said, today))})
-    return sorted({time for _, time in _matches(request, lambda said: _times().get(said, ()))})
+        return sorted(days)
+    times, rest = _matches(rest, lambda said: _times().get(said, ()))
+    if not _is_number(schema):
+        return sorted(times or _matches(rest, lambda said: _bare_times().get(said, ()))[0])
+    timed = words_of(name)[-1:] in (["minutes"], ["minute"], ["mins"], ["min"])
+    found = _matches(rest, lambda said: _minutes().get(said, ()))[0] if timed else _numbers(rest)
+    return sorted(value for value in found if _fits(schema, value))
 
 
 def _is_date(schema: Mapping[str, JSON]) -> bool:
     return schema.get("format") == "date" and "pattern" not in schema
 
 
-def _matches(request: str, look: Callable[[str], tuple[str, ...]]) -> Iterator[tuple[tuple[int, int], str]]:
-    """Yield the places of the longest spans that `look` knows, with what they mean."""
-    text = _mended(request.lower())
+def _is_number(schema: Mapping[str, JSON]) -> bool:
+    return schema.get("type") in ("integer", "number")
+
+
+def _fits(schema: Mapping[str, JSON], value: float) -> bool:
+    low, high = schema.get("minimum", value), schema.get("maximum", value)
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    whole = schema["type"] == "number" or isinstance(value, int)
+    return whole and low <= value <= high and (above is None or value > above) and (below is None or value < below)
+
+
+def _matches(text: str, look: Callable[[str], Iterable[Any]]) -> tuple[set[Any], str]:
+    """Find the longest spans that `look` knows; return what they mean, and the text without them."""
     units = [match.span() for match in _UNIT.finditer(text)]
-    taken: list[tuple[int, int]] = []
+    found: set[Any] = set()
     for count in range(min(_LONGEST, len(units)), 0, -1):
         for first in range(len(units) - count + 1):
             start, end = units[first][0], units[first + count - 1][1]
-            if any(start < other_end and end > other for other, other_end in taken):
-                continue
-            meanings = look(text[start:end])
+            meanings = set() if "\0" in text[start:end] else set(look(text[start:end]))
             if meanings:
-                taken.append((start, end))
-                yield from (((start, end), meaning) for meaning in meanings)
+                found |= meanings
+                text = text[:start] + "\0" * (end - start) + text[end:]
+    return found, text.replace("\0", " ")
 
 
 def _mended(text: str) -> str:
@@ -149,17 +175,56 @@ def _near(today: date) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _times() -> dict[str, tuple[str, ...]]:
-    """Return times of day by every saying; what names no half of the day stands for both."""
+    """Return times of day by every saying that can be nothing else; both halves of the day where it names none."""
     found: dict[str, list[str]] = {}
-    schema = {"type": "string", "format": "time"}
     for minute in range(24 * 60):
-        time = f"{minute // 60:02}:{minute % 60:02}"
-        twelve = (minute // 60) % 12 or 12
-        ways = [way.lower() for way in sayings(schema, "", time)] + [f"{minute // 60}.{minute % 60:02}"]
+        time, twelve = f"{minute // 60:02}:{minute % 60:02}", (minute // 60) % 12 or 12
+        ways = [way.lower() for way in sayings({"type": "string", "format": "time"}, "", time)]
         ways += [re.sub(r" in the \w+", "", way) for way in ways]  # "half past six"
-        ways += [f"{twelve}:{minute % 60:02}", f"{twelve}.{minute % 60:02}"]
-        ways += [str(twelve), str(minute // 60)] if minute % 60 == 0 else []
-        for way in ways:
-            if time not in found.setdefault(way, []):
+        for way in [*ways, f"{twelve}:{minute % 60:02}"]:
+            if way not in _bare_times() and time not in found.setdefault(way, []):
                 found[way].append(time)
     return {way: tuple(times) for way, times in found.items()}
+
+
+@lru_cache(maxsize=1)
+def _bare_times() -> dict[str, tuple[str, ...]]:
+    """Return times of day by sayings that may be other numbers: "at 9", "at nine", "14.30"."""
+    found: dict[str, list[str]] = {}
+    for minute in range(24 * 60):
+        time, twelve = f"{minute // 60:02}:{minute % 60:02}", (minute // 60) % 12 or 12
+        ways = {f"{minute // 60}.{minute % 60:02}", f"{twelve}.{minute % 60:02}"}
+        ways |= {str(twelve), str(minute // 60), number_words(twelve)} if minute % 60 == 0 else set()
+        for way in ways:
+            found.setdefault(way, []).append(time)
+    return {way: tuple(times) for way, times in found.items()}
+
+
+@lru_cache(maxsize=1)
+def _minutes() -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for value in range(1, 1441):
+        ways = [*sayings({"type": "integer"}, "minutes", value), f"{value}min", f"{value}m", f"{value} minute"]
+        hours = value / 60
+        ways += [f"{hours:g}h", f"{hours:g} h", f"{hours:g} hours"] if value % 30 == 0 else []
+        if value < 100:
+            ways += [f"{number_words(value)} minutes"]
+        found |= {way.lower(): (value,) for way in ways}
+    return found
+
+
+def _numbers(text: str) -> set[float]:
+    """Return the numbers of a text: digits, thousands with commas or a k, and words up to a thousand."""
+    found: set[float] = set()
+    for whole, part, thousand in _NUMBER.findall(text):
+        value = float(whole.replace(",", "") + part) * (1000 if thousand else 1)
+        found.add(int(value) if value.is_integer() else round(value, 6))
+    return found | _matches(text, lambda said: _words().get(said, ()))[0]
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[str, tuple[int, ...]]:
+    words: dict[str, tuple[int, ...]] = {
+        number_words(value): (value,) for value in [*range(1001), *range(1000, 21000, 500)]
+    }
+    return words | {"a dozen": (12,), "dozen": (12,), "a couple": (2,), "a hundred": (100,), "a thousand": (1000,)}

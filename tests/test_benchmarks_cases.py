@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schematune.benchmarks import demo
 from schematune.benchmarks.cases import cases_of, decontaminate, one_tool_set, read_cases, sample
 from schematune.schemas.call import Call
+from schematune.schemas.checks import folded
 from schematune.schemas.errors import ExampleError
-from schematune.schemas.pair import Pair
+from schematune.schemas.pair import Pair, read_examples
 from schematune.schemas.tool import ToolSet
 
 PLAY = {"name": "music.play", "parameters": {"properties": {"song": {"type": "string"}}, "required": ["song"]}}
@@ -147,3 +149,13 @@ def test_strict_raises_and_conversations_count_whole() -> None:
     assert decontaminate([said("yes")], [said("a table?", "yes")])[1] == 0
     assert decontaminate([said("a table?", "Yes")], [said("a table?", "yes")])[1] == 1
     assert decontaminate([said("first", "book it")], [said("book it")])[1] == 1
+
+
+def test_no_demo_example_is_nearly_a_test_request() -> None:
+    """The examples grew after the test set was written: none shares half of its words with a test request."""
+    folder = Path(demo.__file__).parent / "demo"
+    tools = ToolSet(str(folder / "tools.json"))
+    examples = [set(folded(pair.request).split()) for pair in read_examples(folder / "examples.jsonl", tools)]
+    tests = [set(folded(case.pair.request).split()) for case in read_cases(folder / "test.jsonl", tools)]
+    assert len(examples) > 200 and len(tests) == 80
+    assert max(len(one & two) / len(one | two) for one in examples for two in tests) < 0.5

@@ -1,6 +1,7 @@
 """The built-in base's recipe: tokenizer, corpus, copying heads, a run that goes on where it stopped."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from schematune.schemas.pair import Pair
 from schematune.schemas.render import Renderer
 from schematune.schemas.tool import Tool, ToolSet
 from schematune.trainer.copyheads import write_copy_heads
-from schematune.trainer.corpus import Block, Corpus, Sources, renaming
+from schematune.trainer.corpus import Block, Corpus, Sources, _swapped, renaming
 from schematune.trainer.pretrain import TEMPLATE, Recipe, encode, pretrain
 from schematune.trainer.tokens import make_tokenizer, train_tokenizer
 
@@ -60,6 +61,19 @@ def test_a_value_reads_the_same_in_a_request_and_in_json(tokenizer: Any, value: 
         return any(ids[i : i + len(inner)] == inner for i in range(len(ids)))
 
     assert holds(said) and holds(written)
+
+
+def test_swapped_values_are_still_copied() -> None:
+    others = [Pair.of(f"play {song} by {who}", [Call("play", {"song": song, "who": who})])
+              for song, who in (("help", "abba"), ("one", "cher"), ("hey you", "moby"))]  # fmt: skip
+    rng, changed = random.Random(0), 0
+    for _ in range(60):
+        pair = rng.choice(others)
+        other = _swapped(pair, others, rng)
+        song, who = (other.calls[0].arguments[name] for name in ("song", "who"))
+        assert other.request == f"play {song} by {who}"
+        changed += other.request != pair.request
+    assert 10 < changed < 50  # about half are swapped
 
 
 def test_a_block_is_what_the_template_renders(tokenizer: Any) -> None:

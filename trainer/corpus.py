@@ -20,12 +20,13 @@ from schematune.schemas.files import read_jsonl
 from schematune.schemas.invent import invent_tools, restyled, tool_set
 from schematune.schemas.lexicon import NOUNS, VERBS, invented
 from schematune.schemas.pair import Pair
+from schematune.schemas.spans import is_span
 from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.tool import Tool, ToolSet
 
 __all__ = ["Block", "Corpus", "Sources"]
 
-SHARES = {"invented": 0.42, "catalogue": 0.28, "people": 0.30}
+SHARES = {"invented": 0.36, "catalogue": 0.22, "people": 0.42}
 """Shares of the kinds of blocks; without catalogues or people's requests all are invented."""
 
 
@@ -130,7 +131,8 @@ class Corpus:
         rng = self.rng
         weights = [3 if any(tool.properties for tool in tools) else 1 for tools, _ in self.sources.cases]
         tools, pairs = rng.choices(self.sources.cases, weights)[0]
-        chosen = [_lowered(pair, rng) for pair in rng.sample(pairs, min(len(pairs), rng.choice((8, 12, 16))))]
+        drawn = rng.sample(pairs, min(len(pairs), rng.choice((8, 12, 16))))
+        chosen = [_lowered(_swapped(pair, pairs, rng), rng) for pair in drawn]
         needed = {call.name for pair in chosen for call in pair.calls}
         by_name = {tool.name: tool for tool in tools}
         refused = set(rng.sample(sorted(needed), len(needed) // 6))  # tools taken away: their requests want no_tool
@@ -154,6 +156,23 @@ class Corpus:
         return Block(tool_set(list(unique.values())), rng.random() < 0.92, tuple(turns))
 
     _MAKERS: dict[str, Any] = {"invented": _invented, "catalogue": _catalogue, "people": _people}
+
+
+def _swapped(pair: Pair, others: Sequence[Pair], rng: random.Random) -> Pair:
+    """Put another person's words, now and then, where a value is copied: what stands around it must tell."""
+    text, swaps = pair.request, {}
+    for call in pair.calls if rng.random() < 0.5 else ():
+        for name, value in call.arguments.items():
+            alike = [other.calls[0] for other in rng.sample(others, min(len(others), 400))]
+            known = [other.arguments.get(name) for other in alike if other.name == call.name]
+            fresh = [new for new in known if isinstance(new, str) and new not in text]
+            if isinstance(value, str) and fresh and is_span(value, text) and text.count(value) == 1:
+                swaps[name] = rng.choice(fresh)
+                text = text.replace(value, swaps[name])
+    if any(text.count(new) != 1 for new in swaps.values()):  # one swap went into another
+        return pair
+    calls = tuple(Call(call.name, {**call.arguments, **swaps}) if swaps else call for call in pair.calls[:1])
+    return replace(pair, messages=({"role": "user", "content": text},), calls=calls) if swaps else pair
 
 
 def _lowered(pair: Pair, rng: random.Random) -> Pair:
