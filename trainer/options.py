@@ -2,8 +2,8 @@
 
 Small bases want a high rank and a high rate: the built-in one is far from its ceiling and forgets little
 that matters. Tuned for half an epoch on SNIPS train and scored on a part of it held out, 3e-3 gave 23 % of calls
-exactly right, 8e-3 37 % and 2e-2 12 %; a rank of 64 or 128 gave no more. Larger ones take the rates that LoRA is known to be stable at. Full tuning takes a tenth of the
-LoRA rate, or a third for small bases.
+exactly right, 8e-3 37 % and 2e-2 12 %; a rank of 64 or 128 gave no more. Larger ones take the rates that LoRA is
+known to be stable at. Full tuning takes a tenth of the LoRA rate, or a sixth for small bases.
 """
 
 import math
