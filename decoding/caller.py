@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from schematune.decoding.adapter import Adapter, serving_base
 from schematune.decoding.base import Base, load_base
 from schematune.decoding.grammar import CHOICES, Grammar
 from schematune.decoding.loop import Decoded, Prefix, decode
+from schematune.decoding.mend import Cuts, mended
 from schematune.schemas.call import ASK, NO_TOOL, RESERVED, Answer, Call, Usage
 from schematune.schemas.contract import Contract
 from schematune.schemas.errors import (
@@ -52,11 +53,13 @@ class _Asked:
 
     tools: ToolSet
     choice: str
+    request: str
+    now: str
     tokens: list[int]
     prefix: Prefix | None
-    grammar: Grammar | None
     limit: int
-    milliseconds: float
+    grammar: Grammar | None = None
+    milliseconds: float = 0.0
 
 
 class Caller:
@@ -165,7 +168,7 @@ class Caller:
         for group in _groups(ready, size):
             decoded = self._decode([ready[place] for place in group])
             for place, result in zip(group, decoded, strict=True):
-                answers[place] = self._finish(ready[place], result, values)
+                answers[place] = self._finish(ready[place], self._mended(ready[place], result), values)
         return [answers[place] for place in range(len(requests))]
 
     async def acall(self, request: Request, **options: Any) -> Answer:
@@ -200,13 +203,15 @@ class Caller:
                 where="request",
                 fix=shorter,
             )
-        grammar = None
-        if self.constrained:
-            said = {"request": _text(messages), "now": (context or {}).get("now", "")}
-            grammar = Grammar.of(tools, self.base, choice=choice, spans=self.spans, **said)
+        said: Any = {"request": _text(messages), "now": (context or {}).get("now", "")}
         prefix = self._prefix(tokens, context, permit, tools) if self.cache_prefix else None
-        limit = min(self.max_new_tokens, room)
-        return _Asked(tools, choice, tokens, prefix, grammar, limit, (time.perf_counter() - start) * 1000)
+        asked = _Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=min(self.max_new_tokens, room))
+        grammar = self._grammar(asked) if self.constrained else None
+        return replace(asked, grammar=grammar, milliseconds=(time.perf_counter() - start) * 1000)
+
+    def _grammar(self, asked: _Asked, cut: Cuts | None = None) -> Grammar:
+        said: Any = {"request": asked.request, "now": asked.now, "cut": cut}
+        return Grammar.of(asked.tools, self.base, choice=asked.choice, spans=self.spans, **said)
 
     def _render(
         self, messages: Sequence[Message], context: Mapping[str, str] | None, tools: ToolSet, *, probe: bool = False
@@ -265,6 +270,24 @@ class Caller:
         except torch.OutOfMemoryError as error:
             reason = str(error).splitlines()[0]
             return [DecodeError(f"the device has too little memory: {reason}", fix="a smaller size=...")] * len(asked)
+
+    def _mended(self, asked: _Asked, decoded: Decoded | SchematuneError) -> Decoded | SchematuneError:
+        """Decode anew where two arguments took the same words, which the adapter's pairs never do."""
+        if isinstance(decoded, SchematuneError) or not (decoded.finished and asked.grammar and self.spans):
+            return decoded
+
+        def again(ways: list[Cuts]) -> list[Decoded]:
+            found = self._decode([replace(asked, grammar=self._grammar(asked, way)) for way in ways])
+            failed = [one for one in found if isinstance(one, SchematuneError)]
+            if failed:
+                raise failed[0]
+            return [one for one in found if isinstance(one, Decoded)]
+
+        about: Any = {"rules": self.spans, "tools": asked.tools, "request": asked.request, "prompt": asked.tokens}
+        try:
+            return mended(decoded, again, base=self.base, **about)
+        except SchematuneError:
+            return decoded  # no call, or memory ran out: what is wrong with it is said where it is checked
 
     def _finish(
         self, asked: _Asked, decoded: Decoded | SchematuneError, bound: Mapping[str, Mapping[str, JSON]]

@@ -9,9 +9,8 @@ the grammar lets through is exactly what `Form.write` writes: compact or spaced 
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,12 +19,12 @@ import llguidance
 import llguidance.hf
 from transformers import PreTrainedTokenizerBase
 
+from schematune.decoding.arguments import Source, arguments_rule, quoted, reason_of, sequence, terminals
 from schematune.decoding.base import Base
 from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.errors import ModelError, SchemaError
 from schematune.schemas.form import Form
-from schematune.schemas.jsontext import JSON, compact
-from schematune.schemas.spans import SpanRules, can_copy, narrowed, spans_of
+from schematune.schemas.spans import SpanRules, spans_of
 from schematune.schemas.tool import Tool, ToolSet
 
 __all__ = ["CHOICES", "MAX_CALLS", "Grammar", "special_tokens", "tool_grammar"]
@@ -36,13 +35,6 @@ CHOICES = ("auto", "required", "none")
 MAX_CALLS = 8
 """Calls in one output at most."""
 
-_MOST_SPANS = 4000
-_SIMPLE = {"type", "properties", "required", "additionalProperties", "title", "description", "$defs", "definitions"}
-_ANNOTATIONS = {"$schema", "$id", "$comment", "default", "examples"}
-_LOOK_AROUND = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]")
-_CHUNK = re.compile(r"\w+|\s+|[^\w\s]")
-_SPAN = 'SPAN: "\\"" (SOME & EDGES) "\\""\nEDGES: /[^\\s\\x00-\\x1f]([^\\x00-\\x1f]*[^\\s\\x00-\\x1f])?/\n'
-
 
 def tool_grammar(
     tools: ToolSet,
@@ -52,14 +44,16 @@ def tool_grammar(
     spans: SpanRules | None = None,
     request: str = "",
     now: str = "",
+    cut: Mapping[str, Mapping[str, str]] | None = None,
     special: Mapping[str, int] | None = None,
 ) -> str:
     """Write the Lark grammar of the calls of `tools` in `form`.
 
     `choice` is one of `CHOICES` or a tool's name. With `spans`, the arguments of these rules take nothing
-    but word-aligned spans of `request`, or the dates, times and numbers that it says at `now`. `special` are the tokenizer's special tokens by text: where the
-    form's literals hold one, the token itself is asked for. Raises `SchemaError`, which names the tool, for
-    a schema that cannot be compiled and for a choice that is none.
+    but word-aligned spans of `request`, or the dates, times and numbers that it says at `now`; `cut` gives
+    arguments of a tool, by their paths, another text to be spans of. `special` are the tokenizer's special
+    tokens by text: where the form's literals hold one, the token itself is asked for. Raises `SchemaError`,
+    which names the tool, for a schema that cannot be compiled and for a choice that is none.
 
     >>> from schematune.schemas.form import COMPACT
     >>> tools = ToolSet({"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}})
@@ -78,16 +72,15 @@ def tool_grammar(
     copied = {} if spans is None or not spans_of(request, 1) else spans
     lines = _start(chosen, form, literal, nothing=choice == "auto", many=tools.parallel and form.parallel)
     lines += [nothing] if choice == "auto" else []
-    spanned = False
+    used: dict[str, str] = {}
     for place, tool in enumerate(chosen):
         before, after = _call(form, tool.name, "\0").split("\0")
-        names = tuple(copied.get(tool.name, ()))
-        schema = narrowed(tool.strict, names, request, now)
-        text, uses_spans = _arguments(tool, schema, f"a{place}", form.spaced, names, request)
+        source = Source(tuple(copied.get(tool.name, ())), request, now, (cut or {}).get(tool.name, {}))
+        text, texts = arguments_rule(tool, source, f"a{place}", form.spaced)
         lines += [f"c{place}: {literal(before)} a{place} {literal(after)}", text]
         lines += _ask(tool, f"q{place}", form, literal)
-        spanned |= uses_spans
-    return "\n".join(lines + ([_SPAN + _some(request)] if spanned else []))
+        used |= texts
+    return "\n".join(lines + terminals(used))
 
 
 class Grammar:
@@ -125,11 +118,12 @@ class Grammar:
         spans: SpanRules | None = None,
         request: str = "",
         now: str = "",
+        cut: Mapping[str, Mapping[str, str]] | None = None,
     ) -> "Grammar":
         """Write and compile the grammar of `tools` for `base` in its form; the rest as for `tool_grammar`."""
         vocabulary, stop = vocabulary_of(base.model), base.stop
         special = special_tokens(base.tokenizer, vocabulary=vocabulary, stop=stop)
-        given: Any = {"choice": choice, "spans": spans, "request": request, "now": now}
+        given: Any = {"choice": choice, "spans": spans, "request": request, "now": now, "cut": cut}
         text = tool_grammar(tools, base.renderer.form, special=special, **given)
         return cls(text, base.tokenizer, vocabulary=vocabulary, stop=stop, keep=not spans)
 
@@ -194,7 +188,7 @@ def _compile(text: str, engine: _Engine, keep: bool) -> llguidance.LLMatcher:
             return _COMPILED[key][1]
     matcher = llguidance.LLMatcher(engine.tokenizer, text, log_level=0)
     if matcher.is_error():
-        raise SchemaError(f"the grammar does not compile: {_reason(matcher.get_error())}", fix="simplify the schemas")
+        raise SchemaError(f"the grammar does not compile: {reason_of(matcher.get_error())}", fix="simplify the schemas")
     if not keep:
         return matcher
     with _LOCK:
@@ -214,12 +208,8 @@ class _Literals:
 
     def __call__(self, text: str) -> str:
         parts = self.pattern.split(text) if self.pattern else [text]
-        written = [f"<[{self.special[p]}]>" if p in self.special else _quoted(p) for p in parts if p]
+        written = [f"<[{self.special[p]}]>" if p in self.special else quoted(p) for p in parts if p]
         return " ".join(written) or '""'
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _call(form: Form, name: str, arguments: str) -> str:
@@ -244,145 +234,6 @@ def _ask(tool: Tool, rule: str, form: Form, literal: _Literals) -> list[str]:
     whole = form.json({"tool": tool.name, "missing": ["\0"]}).split(json.dumps("\0"))
     comma = ", " if form.spaced else ","
     before, after = _call(form, ASK, "\0").split("\0")
-    names = [_quoted(name) for name in tool.required]
-    fields = _sequence(rule, [_quoted(name) for name in names], [False] * len(names), _quoted(comma), empty=False)
+    names = [quoted(name) for name in tool.required]
+    fields = sequence(rule, [quoted(name) for name in names], [False] * len(names), quoted(comma), empty=False)
     return [f"{rule}: {literal(before + whole[0])} {rule}_first0 {literal(whole[1] + after)}", *fields]
-
-
-def _sequence(rule: str, items: list[str], needed: list[bool], comma: str, *, empty: bool) -> list[str]:
-    """Write rules for a subsequence of `items`, in order, the needed ones always there.
-
-    `rule_firstN` is what may follow while nothing is written, `rule_restN` what may follow something;
-    `empty` allows the subsequence without items.
-    """
-    last = len(items)
-    lines = [f'{rule}_rest{last}: ""'] + ([f'{rule}_first{last}: ""'] if empty else [])
-    for place in reversed(range(last)):
-        first, rest = f"{items[place]} {rule}_rest{place + 1}", f"{comma} {items[place]} {rule}_rest{place + 1}"
-        skip_first = not needed[place] and (empty or place + 1 < last)
-        lines.append(f"{rule}_first{place}: {first}" + (f" | {rule}_first{place + 1}" if skip_first else ""))
-        lines.append(f"{rule}_rest{place}: {rest}" + (f" | {rule}_rest{place + 1}" if not needed[place] else ""))
-    return lines
-
-
-def _some(request: str) -> str:
-    """Write the terminal of what can be cut out of `request` between words, escaped as in JSON.
-
-    A line break stays raw: `EDGES` refuses it, so no span crosses it.
-    """
-    chunks = [c if c.isspace() else _quoted(c)[1:-1] for c in _CHUNK.findall(request)]
-    return "SOME: %regex " + compact({"substring_chunks": chunks})
-
-
-def _arguments(
-    tool: Tool, schema: Mapping[str, JSON], rule: str, spaced: bool, copied: tuple[str, ...], request: str
-) -> tuple[str, bool]:
-    """Write the rules of a tool's arguments object, and tell whether they use the terminal `SPAN`."""
-    names = tuple(name for name in copied if can_copy(tool.properties.get(name)))
-    if not names:
-        return _object(compact(dict(schema)), rule, spaced, tool.name), False
-    if _is_simple(schema):
-        return _fields(compact(dict(schema)), rule, spaced, names, tool.name), True
-    spans = spans_of(request)
-    if len(spans) > _MOST_SPANS:
-        return _object(compact(dict(schema)), rule, spaced, tool.name), False
-    definitions = {**schema.get("$defs", {}), "schematune_spans": {"enum": spans}}
-    inner = schema.get("properties", {})
-    properties = {n: {"$ref": "#/$defs/schematune_spans"} if n in names else p for n, p in inner.items()}
-    text, _ = _guided({**schema, "properties": properties, "$defs": definitions}, spaced, tool.name)
-    return f"{rule}: %json {text}", False
-
-
-def _is_simple(schema: Mapping[str, JSON]) -> bool:
-    """Tell whether the object can be written field by field: listed properties and nothing else said."""
-    keys, properties = set(schema), schema.get("properties", {})
-    known = keys <= _SIMPLE | _ANNOTATIONS and schema.get("additionalProperties") is False
-    references = [target for target in _references(properties) if not target.startswith(("#/$defs/", "#/definitions/"))]
-    return known and not references and set(schema.get("required", ())) <= set(properties)
-
-
-def _references(node: JSON) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        yield from (value for key, value in node.items() if key == "$ref" and isinstance(value, str))
-        for value in node.values():
-            yield from _references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _references(value)
-
-
-@lru_cache(maxsize=2048)
-def _object(schema: str, rule: str, spaced: bool, tool: str) -> str:
-    text, _ = _guided(json.loads(schema), spaced, tool)
-    return f"{rule}: %json {text}"
-
-
-@lru_cache(maxsize=2048)
-def _fields(schema: str, rule: str, spaced: bool, copied: tuple[str, ...], tool: str) -> str:
-    """Write an arguments object field by field, so that the copied ones can be the terminal `SPAN`."""
-    whole = json.loads(schema)
-    comma, colon = (", ", ": ") if spaced else (",", ":")
-    definitions = {key: whole[key] for key in ("$defs", "definitions") if key in whole}
-    items, needed, lines = [], [], []
-    for place, (name, part) in enumerate(whole["properties"].items()):
-        value = "SPAN"
-        if name not in copied:
-            value = f"{rule}_value{place}"
-            shared = definitions if any(_references(part)) else {}
-            text, _ = _guided({**part, **shared} if isinstance(part, dict) else part, spaced, f"{tool}.{name}")
-            lines.append(f"{value}: %json {text}")
-        items.append(f"{_quoted(_quoted(name) + colon)} {value}")
-        needed.append(name in whole.get("required", ()))
-    empty = not any(needed)
-    fields = _sequence(rule, items, needed, _quoted(comma), empty=empty)
-    return "\n".join([f'{rule}: "{{" {rule}_first0 "}}"', *fields, *lines])
-
-
-def _guided(schema: JSON, spaced: bool, tool: str) -> tuple[str, bool]:
-    """Return the schema's text with llguidance's options, strict where it can be; raise `SchemaError`.
-
-    The second value says whether something of it is not enforced.
-    """
-    return _guided_text(compact(schema), spaced, tool)
-
-
-@lru_cache(maxsize=4096)
-def _guided_text(schema: str, spaced: bool, tool: str) -> tuple[str, bool]:
-    options: dict[str, JSON] = {
-        "whitespace_flexible": False,
-        "item_separator": ", " if spaced else ",",
-        "key_separator": ": " if spaced else ":",
-    }
-    parsed = json.loads(schema)
-    parsed = ({} if parsed else {"not": {}}) if isinstance(parsed, bool) else parsed
-    tries = (
-        ({**parsed, "x-guidance": options}, False),
-        ({**parsed, "x-guidance": {**options, "lenient": True}}, True),
-        ({**_without_look_around(parsed), "x-guidance": {**options, "lenient": True}}, True),
-    )
-    reason = ""
-    for candidate, lenient in tries:
-        text = compact(candidate)
-        failed, messages = llguidance.LLMatcher.validate_grammar_with_warnings(f"start: %json {text}")
-        if not failed:
-            return text, lenient
-        reason = messages[0] if messages else ""
-    raise SchemaError(
-        f"no grammar can be made of its arguments: {_reason(reason)}", where=tool, fix="simplify the schema"
-    )
-
-
-def _without_look_around(node: JSON) -> Any:
-    if isinstance(node, dict):
-        pattern = node.get("pattern")
-        drop = isinstance(pattern, str) and _LOOK_AROUND.search(pattern)
-        return {key: _without_look_around(value) for key, value in node.items() if not (drop and key == "pattern")}
-    return [_without_look_around(item) for item in node] if isinstance(node, list) else node
-
-
-def _reason(message: str) -> str:
-    """Return the telling line of llguidance's message."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("error:")]
-    first = lines[0].split("failed to compile JSON schema: ")[-1] if lines else "no reason given"
-    return errors[0].removeprefix("error: ") if errors else first

@@ -1,17 +1,20 @@
 """The generation loop: greedy, with the tokens that the grammar forces appended in one forward pass.
 
 `decode` takes prompts as token ids and a grammar (or none) for each, and gives each row what it would give it
-alone. In a batch, the blocks that rows append are left-padded inside the step; the holes stay in the cache
-and are masked, and positions are explicit. Models whose attention cannot skip holes (sliding windows, recurrent
-layers) are decoded row by row. `Prefix` is the cache of a prompt's common beginning, computed once.
+alone. Behind a grammar, a pass also reads a draft of what may follow (`schematune.decoding.drafts`), which is
+kept as far as it is what would have been chosen. In a batch, the blocks that rows append are left-padded inside
+the step; the holes, and drafts given up, stay in the cache and are masked, and positions are explicit. Models
+whose attention cannot skip holes (sliding windows, recurrent layers) are decoded row by row, without drafts.
+`Prefix` is the cache of a prompt's common beginning, computed once.
 """
 
 import copy
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any
 
 import llguidance
@@ -20,9 +23,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from schematune.decoding.drafts import Drafts
 from schematune.decoding.grammar import Grammar
 
-__all__ = ["Decoded", "Prefix", "can_batch", "decode"]
+__all__ = ["Decoded", "Prefix", "can_batch", "decode", "log_likelihoods"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Decoded:
 
     `text` and `tokens` are the completion without the token that ends it. `finished` is false where the token
     limit cut it off. `passes` counts the row's forward passes, `forced` the tokens that the grammar gave
-    without one; `milliseconds` run from the start of `decode` to the row's end. `logprob` sums the model's
+    without one, `drafted` those confirmed in the pass of an earlier one; `milliseconds` run from the start of `decode` to the row's end. `logprob` sums the model's
     own log-probabilities (before the mask) of the tokens that were not forced, the ending included.
     """
 
@@ -40,6 +44,7 @@ class Decoded:
     finished: bool
     passes: int
     forced: int
+    drafted: int
     milliseconds: float
     logprob: float
 
@@ -84,21 +89,43 @@ def decode(
     max_new_tokens: int | Sequence[int] = 512,
     stop: frozenset[int],
     prefix: Prefix | None = None,
+    draft: bool = True,
 ) -> list[Decoded]:
     """Decode a completion for each prompt (token ids), greedily, under its grammar or freely where it is None.
 
     `max_new_tokens` is one limit or one for each row; `stop` are the tokens that end a completion. With
-    `prefix`, prompts hold only what follows it (at least one token).
+    `prefix`, prompts hold only what follows it (at least one token). `draft` lets rows behind a grammar copy
+    from their prompts several tokens a pass, where the model's attention allows it; the result is the same.
     """
-    limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
-    rows = [
-        _Row(list(prompt), grammar, limit) for prompt, grammar, limit in zip(prompts, grammars, limits, strict=True)
-    ]
-    groups = [rows] if can_batch(model) else [[row] for row in rows]
     start = time.perf_counter()
+    limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
+    together = can_batch(model)
+    rows = [
+        _Row(list(prompt), grammar, limit, Drafts(tokenizer, prompt) if draft and together and grammar else None)
+        for prompt, grammar, limit in zip(prompts, grammars, limits, strict=True)
+    ]
+    groups = [rows] if together else [[row] for row in rows]
+
+    def word(token: int) -> str:
+        return str(tokenizer.convert_ids_to_tokens(token))
+
     for group in groups:
-        _decode(model, group, stop, prefix, start)
+        _decode(model, word, group, stop, prefix, start)
     return [row.decoded(tokenizer) for row in rows]
+
+
+@torch.inference_mode()
+def log_likelihoods(model: PreTrainedModel, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> list[float]:
+    """Return the model's log-likelihood of each completion (at least one token) of a prompt, in one pass."""
+    longest = max(map(len, completions))
+    rows = [[*prompt, *tokens, *[0] * (longest - len(tokens))] for tokens in completions]  # causal: padding is unseen
+    options = {"logits_to_keep": longest + 1} if _takes(model, "logits_to_keep") else {}
+    output: Any = model(input_ids=torch.tensor(rows, device=model.device), use_cache=False, **options)
+    logs = output.logits[:, -longest - 1 : -1].float().log_softmax(dim=-1)
+    return [
+        sum(float(logs[row, place, token]) for place, token in enumerate(tokens))
+        for row, tokens in enumerate(completions)
+    ]
 
 
 def can_batch(model: PreTrainedModel) -> bool:
@@ -121,17 +148,20 @@ def _parameters(kind: Any) -> frozenset[str]:
 
 @dataclass
 class _Row:
-    """One row in the making; `block` holds the tokens that the next pass reads."""
+    """One row in the making; `block` holds the tokens that the next pass reads, `ahead` the draft after them."""
 
     block: list[int]
     grammar: Grammar | None
     limit: int
+    drafts: Drafts | None = None
+    ahead: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     matcher: llguidance.LLMatcher | None = None
     finished: bool = False
     done: bool = False
     passes: int = 0
     forced: int = 0
+    drafted: int = 0
     logprob: float = 0.0
     milliseconds: float = 0.0
 
@@ -142,7 +172,37 @@ class _Row:
             self._force()
             self.block = prompt + self.block
 
-    def accept(self, token: int, stop: frozenset[int]) -> None:
+    def take(self, logits: torch.Tensor, tops: list[int], stop: frozenset[int], word: Callable[[int], str]) -> int:
+        """Choose what follows by the `logits` (1 + draft, vocabulary) of a pass, whose highest are `tops`.
+
+        Returns how many tokens of the draft were confirmed; the others must leave the cache.
+        """
+        ahead, read = self.ahead, 0
+        self.passes += 1
+        while True:
+            token = self._choose(logits[read], tops[read])
+            self.logprob += float(logits[read, token] - logits[read].logsumexp(dim=-1))
+            self._accept(token, stop)
+            same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(self.block, ahead[read:], strict=False)))
+            if self.done:
+                return read
+            whole = same == len(self.block)
+            read += same
+            self.drafted += same
+            self.block = self.block[same:]
+            if not whole:
+                break
+        self._look_ahead(word)
+        return read
+
+    def _choose(self, logits: torch.Tensor, top: int) -> int:
+        """Return the most likely token that the grammar allows."""
+        # mostly the model's own choice is allowed: asking that is cheaper than the whole mask
+        if self.matcher is None or self.matcher.validate_tokens([top]) == 1:
+            return top
+        return int(_masked(logits, self.matcher).argmax())
+
+    def _accept(self, token: int, stop: frozenset[int]) -> None:
         """Take the chosen token and what the grammar forces after it."""
         if token in stop:
             self.finished = self.done = True
@@ -172,53 +232,48 @@ class _Row:
         elif self.matcher.is_stopped() and len(self.tokens) <= self.limit:
             self.finished = self.done = True
 
+    def _look_ahead(self, word: Callable[[int], str]) -> None:
+        """Draft what may follow the block: what the prompt says next, as far as the grammar allows it."""
+        self.ahead = []
+        if self.drafts is not None and self.matcher is not None and not self.done:
+            ahead = self.drafts(self.tokens, word(self.tokens[-1]))
+            self.ahead = ahead[: self.matcher.validate_tokens(ahead)] if ahead else []
+
     def decoded(self, tokenizer: PreTrainedTokenizerBase) -> Decoded:
         text = tokenizer.decode(self.tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        tokens = tuple(self.tokens)
-        return Decoded(str(text), tokens, self.finished, self.passes, self.forced, self.milliseconds, self.logprob)
+        counts = self.passes, self.forced, self.drafted
+        return Decoded(str(text), tuple(self.tokens), self.finished, *counts, self.milliseconds, self.logprob)
 
 
 def _decode(
-    model: PreTrainedModel, rows: list[_Row], stop: frozenset[int], prefix: Prefix | None, start: float
+    model: PreTrainedModel,
+    word: Callable[[int], str],
+    rows: list[_Row],
+    stop: frozenset[int],
+    prefix: Prefix | None,
+    start: float,
 ) -> None:
-    """Decode `rows` together, until all are done."""
+    """Decode `rows` together, until all are done; `word` gives the text of a token."""
     active = [row for row in rows if not row.done]
     feed = _Feed(model, len(active), prefix) if active else None
-    picker = _Picker(stop)
     while feed is not None and any(not row.done for row in active):
         going = [place for place, row in enumerate(active) if not row.done]
         if 2 * len(going) <= len(active):  # rows that are done cost as much as others: leave them behind
             feed.keep(going)
             active = [active[place] for place in going]
-        logits = feed([[] if row.done else row.block for row in active])
-        chosen = picker(logits, active)
-        now = (time.perf_counter() - start) * 1000
-        for row, (token, logprob) in zip(active, chosen, strict=True):
+        kept = 1 + max(len(row.ahead) for row in active if not row.done)
+        logits = feed([[] if row.done else row.block + row.ahead for row in active], kept)
+        tops = logits.argmax(dim=-1).tolist()
+        given_up = [0] * len(active)
+        for place, row in enumerate(active):
             if not row.done:
-                row.passes += 1
-                row.logprob += logprob
-                row.accept(token, stop)
-                row.milliseconds = now
+                ahead = len(row.ahead)
+                first = logits.shape[1] - 1 - ahead
+                given_up[place] = ahead - row.take(logits[place, first:], tops[place][first:], stop, word)
+                row.milliseconds = (time.perf_counter() - start) * 1000
+        feed.give_up(given_up)
     for row in rows:
         row.milliseconds = row.milliseconds or (time.perf_counter() - start) * 1000
-
-
-class _Picker:
-    """Chooses each row's next token: the most likely one that its grammar allows."""
-
-    def __init__(self, stop: frozenset[int]) -> None:
-        self.stop = stop
-
-    def __call__(self, logits: torch.Tensor, rows: list[_Row]) -> list[tuple[int, float]]:
-        """Take `logits` (rows, vocabulary) and return for each row the token and its log-probability."""
-        tokens = logits.argmax(dim=-1).tolist()
-        for place, row in enumerate(rows):
-            # mostly the model's own choice is allowed: asking that is cheaper than the whole mask
-            if row.matcher is not None and not row.done and row.matcher.validate_tokens([tokens[place]]) != 1:
-                tokens[place] = int(_masked(logits[place], row.matcher).argmax())
-        chosen = logits.gather(1, torch.tensor(tokens, device=logits.device).unsqueeze(1)).squeeze(1)
-        logprobs = (chosen - logits.logsumexp(dim=-1)).tolist()
-        return list(zip(tokens, logprobs, strict=True))
 
 
 def _masked(logits: torch.Tensor, matcher: llguidance.LLMatcher) -> torch.Tensor:
@@ -235,8 +290,8 @@ def allowed_tokens(matcher: llguidance.LLMatcher, vocabulary: int) -> torch.Tens
 class _Feed:
     """Feeds blocks of tokens to a model and keeps its cache.
 
-    Called with one block for each row, it returns the logits after each row's last token: float32, shape
-    (rows, vocabulary). An empty block leaves its row as it is; its logits mean nothing.
+    Called with one block for each row, it returns the logits after each row's last `kept` tokens: float32, shape
+    (rows, kept, vocabulary). An empty block leaves its row as it is; its logits mean nothing.
     """
 
     def __init__(self, model: PreTrainedModel, rows: int, prefix: Prefix | None = None) -> None:
@@ -245,9 +300,9 @@ class _Feed:
         self.counts = [len(prefix.tokens) if prefix else 0] * rows
         self.holes = torch.ones((rows, self.counts[0]), dtype=torch.long, device=model.device)
         self.single = rows == 1
-        self.options: dict[str, Any] = {"logits_to_keep": 1} if _takes(model, "logits_to_keep") else {}
+        self.keeps = _takes(model, "logits_to_keep")
 
-    def __call__(self, blocks: list[list[int]]) -> torch.Tensor:
+    def __call__(self, blocks: list[list[int]], kept: int = 1) -> torch.Tensor:
         device = self.model.device
         width = max(map(len, blocks))
         padded = [[0] * (width - len(block)) + block for block in blocks]
@@ -260,11 +315,24 @@ class _Feed:
                 for block, count in zip(blocks, self.counts, strict=True)
             ]
             inputs |= {"attention_mask": self.holes, "position_ids": torch.tensor(places, device=device)}
-            self.counts = [count + len(block) for block, count in zip(blocks, self.counts, strict=True)]
-        output: Any = self.model(past_key_values=self.cache, use_cache=True, **inputs, **self.options)
+        self.counts = [count + len(block) for block, count in zip(blocks, self.counts, strict=True)]
+        options = {"logits_to_keep": kept} if self.keeps else {}
+        output: Any = self.model(past_key_values=self.cache, use_cache=True, **inputs, **options)
         self.cache = output.past_key_values
-        logits: torch.Tensor = output.logits[:, -1]
+        logits: torch.Tensor = output.logits[:, -kept:]
         return logits.float()
+
+    def give_up(self, many: list[int]) -> None:
+        """Forget the last so many tokens of each row."""
+        if not any(many):
+            return
+        self.counts = [count - few for count, few in zip(self.counts, many, strict=True)]
+        if self.single:
+            cache: Any = self.cache
+            cache.crop(-many[0])
+            return
+        for row, few in enumerate(many):
+            self.holes[row, self.holes.shape[1] - few :] = 0
 
     def keep(self, places: list[int]) -> None:
         """Go on with these rows only."""

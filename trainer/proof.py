@@ -262,8 +262,8 @@ class _Masks:
 
         try:
             tools = _permitted(pair, self.tools)
-            said = {"request": pair.request, "now": pair.context.get("now", "")}
-            return Grammar.of(tools, self.base, spans=spans, **said).matcher()
+            request, now = pair.request, pair.context.get("now", "")
+            return Grammar.of(tools, self.base, spans=spans, request=request, now=now).matcher()
         except SchemaError as error:
             self.note = self.note or f"no grammar for some tools: {error}"
             return None
