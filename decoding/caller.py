@@ -20,6 +20,7 @@ from rapidfuzz import fuzz, process, utils
 
 from schematune.decoding.adapter import Adapter, serving_base
 from schematune.decoding.base import Base, load_base
+from schematune.decoding.drafts import Habits
 from schematune.decoding.grammar import CHOICES, Grammar
 from schematune.decoding.loop import Decoded, Prefix, decode
 from schematune.decoding.mend import Cuts, mended
@@ -112,6 +113,7 @@ class Caller:
         self.constrained, self.max_new_tokens = constrained, max_new_tokens
         self.shots, self.nearest, self.cache_prefix = tuple(shots), nearest, cache_prefix
         self._functions = {tool.name: tool.function for tool in self.tools if tool.function is not None}
+        self._habits = Habits()
         self._prefixes: OrderedDict[Any, Prefix | None] = OrderedDict()
 
     def __call__(
@@ -265,6 +267,7 @@ class Caller:
                     max_new_tokens=[one.limit for one in asked],
                     stop=self.base.stop,
                     prefix=prefix,
+                    habits=self._habits,
                 )
             )
         except torch.OutOfMemoryError as error:

@@ -11,7 +11,7 @@ whose attention cannot skip holes (sliding windows, recurrent layers) are decode
 import copy
 import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import takewhile
@@ -23,7 +23,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from schematune.decoding.drafts import Drafts
+from schematune.decoding.drafts import Drafts, Habits
 from schematune.decoding.grammar import Grammar
 
 __all__ = ["Decoded", "Prefix", "can_batch", "decode", "log_likelihoods"]
@@ -90,27 +90,31 @@ def decode(
     stop: frozenset[int],
     prefix: Prefix | None = None,
     draft: bool = True,
+    habits: Habits | None = None,
 ) -> list[Decoded]:
     """Decode a completion for each prompt (token ids), greedily, under its grammar or freely where it is None.
 
     `max_new_tokens` is one limit or one for each row; `stop` are the tokens that end a completion. With
     `prefix`, prompts hold only what follows it (at least one token). `draft` lets rows behind a grammar copy
-    from their prompts several tokens a pass, where the model's attention allows it; the result is the same.
+    from their prompts several tokens a pass, where the model's attention allows it, and guess by the `habits` of
+    earlier completions, to which these are added; the result is the same.
     """
     start = time.perf_counter()
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
     together = can_batch(model)
     rows = [
-        _Row(list(prompt), grammar, limit, Drafts(tokenizer, prompt) if draft and together and grammar else None)
-        for prompt, grammar, limit in zip(prompts, grammars, limits, strict=True)
+        _Row(list(prompt), grammar, limit) for prompt, grammar, limit in zip(prompts, grammars, limits, strict=True)
     ]
+    for row, prompt in zip(rows, prompts, strict=True):
+        if draft and together and row.matcher is not None:
+            row.drafts, row.habits = Drafts(tokenizer, prompt), habits
+            row.look_ahead()
     groups = [rows] if together else [[row] for row in rows]
-
-    def word(token: int) -> str:
-        return str(tokenizer.convert_ids_to_tokens(token))
-
     for group in groups:
-        _decode(model, word, group, stop, prefix, start)
+        _decode(model, group, stop, prefix, start)
+    for row in rows:
+        if habits is not None and row.drafts is not None and row.finished:
+            habits.learn(row.tokens, row.drafts.said)
     return [row.decoded(tokenizer) for row in rows]
 
 
@@ -154,6 +158,7 @@ class _Row:
     grammar: Grammar | None
     limit: int
     drafts: Drafts | None = None
+    habits: Habits | None = None
     ahead: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     matcher: llguidance.LLMatcher | None = None
@@ -172,7 +177,7 @@ class _Row:
             self._force()
             self.block = prompt + self.block
 
-    def take(self, logits: torch.Tensor, tops: list[int], stop: frozenset[int], word: Callable[[int], str]) -> int:
+    def take(self, logits: torch.Tensor, tops: list[int], stop: frozenset[int]) -> int:
         """Choose what follows by the `logits` (1 + draft, vocabulary) of a pass, whose highest are `tops`.
 
         Returns how many tokens of the draft were confirmed; the others must leave the cache.
@@ -192,7 +197,7 @@ class _Row:
             self.block = self.block[same:]
             if not whole:
                 break
-        self._look_ahead(word)
+        self.look_ahead()
         return read
 
     def _choose(self, logits: torch.Tensor, top: int) -> int:
@@ -232,12 +237,17 @@ class _Row:
         elif self.matcher.is_stopped() and len(self.tokens) <= self.limit:
             self.finished = self.done = True
 
-    def _look_ahead(self, word: Callable[[int], str]) -> None:
-        """Draft what may follow the block: what the prompt says next, as far as the grammar allows it."""
+    def look_ahead(self) -> None:
+        """Draft what may follow: what the prompt says next, or what usually does, as far as the grammar allows it."""
         self.ahead = []
-        if self.drafts is not None and self.matcher is not None and not self.done:
-            ahead = self.drafts(self.tokens, word(self.tokens[-1]))
-            self.ahead = ahead[: self.matcher.validate_tokens(ahead)] if ahead else []
+        if self.drafts is None or self.matcher is None or self.done:
+            return
+        ahead = self.drafts(self.tokens)
+        taken = self.matcher.validate_tokens(ahead) if ahead else 0
+        if not taken and self.habits is not None:
+            ahead = self.habits(self.tokens, self.drafts.said)
+            taken = self.matcher.validate_tokens(ahead) if ahead else 0
+        self.ahead = ahead[:taken]
 
     def decoded(self, tokenizer: PreTrainedTokenizerBase) -> Decoded:
         text = tokenizer.decode(self.tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
@@ -246,14 +256,9 @@ class _Row:
 
 
 def _decode(
-    model: PreTrainedModel,
-    word: Callable[[int], str],
-    rows: list[_Row],
-    stop: frozenset[int],
-    prefix: Prefix | None,
-    start: float,
+    model: PreTrainedModel, rows: list[_Row], stop: frozenset[int], prefix: Prefix | None, start: float
 ) -> None:
-    """Decode `rows` together, until all are done; `word` gives the text of a token."""
+    """Decode `rows` together, until all are done."""
     active = [row for row in rows if not row.done]
     feed = _Feed(model, len(active), prefix) if active else None
     while feed is not None and any(not row.done for row in active):
@@ -269,7 +274,7 @@ def _decode(
             if not row.done:
                 ahead = len(row.ahead)
                 first = logits.shape[1] - 1 - ahead
-                given_up[place] = ahead - row.take(logits[place, first:], tops[place][first:], stop, word)
+                given_up[place] = ahead - row.take(logits[place, first:], tops[place][first:], stop)
                 row.milliseconds = (time.perf_counter() - start) * 1000
         feed.give_up(given_up)
     for row in rows:

@@ -22,7 +22,7 @@ from schematune.schemas.errors import (
     TruncatedError,
 )
 from schematune.schemas.pair import Message, Pair
-from schematune.schemas.spans import SpanRules, is_span
+from schematune.schemas.spans import SpanRules, clash, is_span
 from schematune.schemas.tool import ToolSet
 
 Loaded = Callable[[str], Base]
@@ -270,6 +270,26 @@ def test_an_adapter_knows_its_tools_without_functions(adapter: Path) -> None:
     if answer.calls:
         with pytest.raises(DecodeError, match="no Python function"):
             answer.run()
+
+
+def test_arguments_that_stand_apart_take_other_words(tiny_loaded: Loaded, tmp_path: Path) -> None:
+    base = tiny_loaded("builtin")
+    names = ["start", "end"]
+    whole = {"properties": {name: {"type": "string"} for name in names}, "required": names}
+    tools = ToolSet({"name": "go", "parameters": whole}, parallel=False)
+    rules = SpanRules({"go": names}, apart=["go"])
+    mending = Caller(tiny_adapter(base, tmp_path / "a", tools, spans=rules), base=base)
+    plain = Caller(tiny_adapter(base, tmp_path / "b", tools, spans=SpanRules({"go": names})), base=base)
+    words = "from the hill to sea by old road one two three four five six seven eight".split()
+    requests = [" ".join(words[at : at + long]) for at in range(11) for long in (4, 6)]
+    before = plain.batch(requests, choice="go")
+    after = mending.batch(requests, choice="go")
+    clashes = [clash(rules, tools, one.outcome()[0], request) for one, request in zip(before, requests, strict=True)]
+    left = [clash(rules, tools, one.outcome()[0], request) for one, request in zip(after, requests, strict=True)]
+    assert sum(map(bool, left)) < sum(map(bool, clashes))
+    for one, two, found in zip(before, after, clashes, strict=True):
+        assert (two.usage.forward_passes > one.usage.forward_passes) == bool(found)
+        assert found or one.text == two.text
 
 
 def test_other_tools_or_another_base_are_refused(adapter: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schematune.schemas.call import Call
 from schematune.schemas.errors import ContractError
 from schematune.schemas.pair import Pair
-from schematune.schemas.spans import SpanRules, can_copy, is_span, spans_of
+from schematune.schemas.spans import SpanRules, can_copy, clash, is_span, spans_of
 from schematune.schemas.tool import ToolSet
 
 WORDS = st.text(alphabet="abé1_ .,!?'\"\\\n\t-", max_size=40)
@@ -62,7 +62,7 @@ def test_longest_bounds_the_spans() -> None:
 
 def test_learns_what_is_always_copied() -> None:
     rules = SpanRules.learn(_pairs(["one", "two three", "four", "five", "six"]), SONG)
-    assert rules.to_dict() == {"play": ["song"]}
+    assert dict(rules) == {"play": ("song",)}
     assert rules["play"] == ("song",) and list(rules) == ["play"] and len(rules) == 1
 
 
@@ -74,12 +74,12 @@ def test_does_not_learn_from_too_few_or_made_up_values() -> None:
 
 def test_one_in_a_hundred_may_differ() -> None:
     pairs = [*_pairs(["one"] * 99), Pair.of("something else", [Call("play", {"song": "Moon River"})])]
-    assert SpanRules.learn(pairs, SONG).to_dict() == {"play": ["song"]}
+    assert dict(SpanRules.learn(pairs, SONG)) == {"play": ("song",)}
 
 
 def test_only_plain_strings_and_what_is_said_have_rules() -> None:
     pairs = [Pair.of("calm 2026-01-01", [Call("play", {"mood": "calm", "day": "2026-01-01"})])] * 9
-    assert SpanRules.learn(pairs, SONG).to_dict() == {"play": ["day"]}
+    assert dict(SpanRules.learn(pairs, SONG)) == {"play": ("day",)}
     wrong = [Pair.of("calm 2026-01-01", [Call("play", {"day": "2026-01-02"})])]
     assert not SpanRules.learn([*pairs, *wrong], SONG)
     unsaid = [Pair.of("calm", [Call("play", {"day": "2026-01-02"})])]  # no date is said: the rule has no say
@@ -94,3 +94,40 @@ def test_rules_go_through_json() -> None:
     for wrong in broken:
         with pytest.raises(ContractError, match="span rules"):
             SpanRules.from_dict(wrong)
+
+
+PLACES = ToolSet({"name": "go", "parameters": {"properties": {x: {"type": "string"} for x in ("start", "end", "via")}}})
+
+
+def test_tools_whose_values_share_no_words_stand_apart() -> None:
+    apart = [
+        Pair.of(f"from {a} to {b}", [Call("go", {"start": a, "end": b})])
+        for a, b in zip("abcdef", "fabcde", strict=True)
+    ]
+    rules = SpanRules.learn(apart, PLACES)
+    assert rules.apart == {"go"} and SpanRules.from_dict(rules.to_dict()).apart == {"go"}
+    shared = [
+        Pair.of(f"from {a} {b}", [Call("go", {"start": f"{a} {b}", "end": b})])
+        for a, b in zip("abcdef", "uvwxyz", strict=True)
+    ]
+    assert SpanRules.learn([*apart, *shared], PLACES).apart == set()
+    alone = [Pair.of(f"to {a}", [Call("go", {"end": a})]) for a in "abcdef"]
+    assert SpanRules.learn(alone, PLACES).apart == set()  # nothing was seen that could clash
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=8), st.data())
+def test_values_cut_out_of_the_request_side_by_side_never_clash(words: list[str], data: st.DataObject) -> None:
+    rules = SpanRules({"go": ["start", "end", "via"]}, apart=["go"])
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(words)), min_size=2, max_size=4)))
+    parts = [" ".join(words[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    arguments = dict(zip(("start", "end", "via"), parts, strict=False))
+    request = " ".join(words)
+    found = clash(rules, PLACES, Call("go", arguments), request)
+    if found:  # values that stand elsewhere too may have taken each other's place
+        assert len(set(words)) < len(words)
+    twice = clash(rules, PLACES, Call("go", {"start": request, "end": words[0]}), request)
+    assert twice and (twice[0].path, twice[1].path) == ("start", "end")
+    assert (
+        clash(SpanRules({"go": ["start", "end"]}), PLACES, Call("go", {"start": request, "end": words[0]}), request)
+        is None
+    )
