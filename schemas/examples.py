@@ -1,4 +1,5 @@
-"""A user's own examples multiplied: the values that can be traced in a request are swapped for others.
+"""A user's own examples multiplied: the values that can be traced in a request are swapped for others, and the
+words around them put differently (`schematune.schemas.rephrase`).
 
 An argument is traced where the request holds it literally, or holds one of its sayings (a date, a time, a
 number, an enum's words). The new value is another example's, or drawn from the schema, and is said in the
@@ -15,6 +16,7 @@ from datetime import date, datetime, timedelta
 from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Evidence, Pair
+from schematune.schemas.rephrase import Part, lead_of, rephrased
 from schematune.schemas.sayings import sayings
 from schematune.schemas.tool import ToolSet
 from schematune.schemas.values import Sampler, resolve
@@ -31,7 +33,8 @@ JOINED = 0.1
 class Slot:
     """A place in a request where an argument is said: offsets, the argument, and which saying it is.
 
-    `also` are other arguments of the same call that the same words say (a first and a last day, say).
+    `also` are other arguments of the same call that the same words say (a first and a last day, say). What is not
+    `free` keeps its value.
     """
 
     start: int
@@ -41,6 +44,7 @@ class Slot:
     way: int
     cased: bool
     also: tuple[Path, ...] = ()
+    free: bool = True
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -116,17 +120,22 @@ def trace(pair: Pair, tools: ToolSet) -> list[Slot]:
 
 
 class Multiplier:
-    """Makes new pairs from examples by swapping values, for ever."""
+    """Makes new pairs from examples by swapping values and putting requests differently, for ever."""
 
     def __init__(self, examples: Iterable[Pair], tools: ToolSet, rng: random.Random) -> None:
         """`examples` fit `tools`."""
         self.tools, self.rng = tools, rng
         self.examples = [(pair, self._free(pair, trace(pair, tools))) for pair in examples]
         self.seen: dict[tuple[str, Path], list[JSON]] = defaultdict(list)
+        self.leads: dict[tuple[str, Path], list[str]] = defaultdict(list)
         for pair, slots in self.examples:
-            for slot in slots:
-                value = _get(pair.calls[slot.call].arguments, slot.path)
-                self.seen[pair.calls[slot.call].name, _general(slot.path)].append(value)
+            for before, slot in zip([0, *(slot.end for slot in slots)], slots, strict=False):
+                lead = lead_of(pair.request[before : slot.start])
+                if lead is not None:
+                    self.leads[pair.calls[slot.call].name, _general(slot.path)].append(lead)
+                if slot.free:
+                    value = _get(pair.calls[slot.call].arguments, slot.path)
+                    self.seen[pair.calls[slot.call].name, _general(slot.path)].append(value)
 
     def pair(self) -> Pair | None:
         """Return an example with some values swapped, or two of them in one request; None where it failed."""
@@ -137,23 +146,32 @@ class Multiplier:
         return self._variant(place, moment)
 
     def _variant(self, place: int, moment: datetime | None) -> Pair | None:
-        """Return example `place` at another moment, with some values swapped."""
+        """Return example `place` at another moment, with some values swapped and put differently."""
         pair, slots = self.examples[place]
         today = moment.date() if moment else None
         arguments: list[JSON] = [_copy(dict(call.arguments)) for call in pair.calls]
-        text, offset, evidence = pair.request, 0, []
         changed = bool(moment) and _now(pair) != moment
-        for slot, value in zip(slots, self._values(pair, slots, today), strict=True):
-            said, rule = self._say(self._schema(pair.calls[slot.call].name, slot.path), slot, value, today)
+        parts, rules, end = [], [], 0
+        for number, (slot, value) in enumerate(zip(slots, self._values(pair, slots, today), strict=True)):
+            said, rule = pair.request[slot.start : slot.end], "said"
+            if slot.free:
+                said, rule = self._say(self._schema(pair.calls[slot.call].name, slot.path), slot, value, today)
             if rule == "span" and isinstance(value, str):
                 value = said
-            start, end = slot.start + offset, slot.end + offset
-            changed |= text[start:end] != said
-            text = text[:start] + said + text[end:]
-            offset += len(said) - (slot.end - slot.start)
+            parts += [Part(pair.request[end : slot.start]), Part(said, number)]
+            rules.append(rule)
+            end = slot.end
             for path in slot.paths:
                 _put(arguments[slot.call], path, value)
-                evidence.append(Evidence(".".join(map(str, (slot.call, *path))), rule, start, start + len(said)))
+        parts = self._rephrased(pair, [part for part in (*parts, Part(pair.request[end:])) if part.text], slots)
+        text, evidence = "", []
+        for part in parts:
+            spot = slots[part.slot] if part.slot >= 0 else None
+            for path in spot.paths if spot else ():
+                name = ".".join(map(str, (spot.call if spot else 0, *path)))
+                evidence.append(Evidence(name, rules[part.slot], len(text), len(text) + len(part.text)))
+            text += part.text
+        changed |= text != pair.request
         if not changed:
             return None
         calls = tuple(Call(call.name, new) for call, new in zip(pair.calls, arguments, strict=True))
@@ -169,6 +187,17 @@ class Multiplier:
             template=pair.source,
         )
 
+    def _rephrased(self, pair: Pair, parts: list[Part], slots: list[Slot]) -> list[Part]:
+        """Put a request of one call differently."""
+        names = [pair.calls[slot.call].name for slot in slots]
+        leads = {
+            n: self.leads[name, _general(slot.path)] for n, (name, slot) in enumerate(zip(names, slots, strict=True))
+        }
+        movable = [n for n, slot in enumerate(slots) if _is_moment(self._schema(names[n], slot.path))]
+        if len(pair.calls) > 1:  # there the order of what is said is that of the calls
+            movable = []
+        return rephrased(parts, self.rng, leads={n: known for n, known in leads.items() if known}, movable=movable)
+
     def _values(self, pair: Pair, slots: list[Slot], today: date | None) -> list[JSON]:
         """Draw the values of the slots; a call's dates keep their order."""
         values = []
@@ -176,8 +205,8 @@ class Multiplier:
         for number, slot in enumerate(slots):
             name = pair.calls[slot.call].name
             schema, value = self._schema(name, slot.path), _get(pair.calls[slot.call].arguments, slot.path)
-            dated = _is_date(schema)
-            if dated and today or self.rng.random() < 0.7:
+            dated = _is_date(schema) and slot.free
+            if slot.free and (dated and today or self.rng.random() < 0.7):
                 value = self._other(name, slot.path, schema, today)
             if dated:
                 dates[slot.call].append(number)
@@ -216,7 +245,7 @@ class Multiplier:
         )
 
     def _free(self, pair: Pair, slots: list[Slot]) -> list[Slot]:
-        """Return the slots that can change on their own.
+        """Mark the slots that cannot change on their own.
 
         Where a date, a time or a number is not traced, it may hang on others (an end on a start): then
         none of them moves. Nor does a value that also stands, untraced, in another argument.
@@ -232,10 +261,12 @@ class Multiplier:
         tied = any(_measured(schema) for schema, _ in loose)
         values = [value for _, value in loose]
         return [
-            slot
+            replace(
+                slot,
+                free=not (tied and _measured(self._schema(pair.calls[slot.call].name, slot.path)))
+                and _get(pair.calls[slot.call].arguments, slot.path) not in values,
+            )
             for slot in slots
-            if not (tied and _measured(self._schema(pair.calls[slot.call].name, slot.path)))
-            and _get(pair.calls[slot.call].arguments, slot.path) not in values
         ]
 
     def _arguments(self, call: Call) -> Iterator[tuple[Path, Mapping[str, JSON], JSON]]:
@@ -245,7 +276,7 @@ class Multiplier:
     def _movable(self, place: int) -> bool:
         """Tell whether every date of an example's calls is traced, so that all can move to another day."""
         pair, slots = self.examples[place]
-        traced = {(slot.call, path) for slot in slots for path in slot.paths}
+        traced = {(slot.call, path) for slot in slots for path in slot.paths if slot.free}
         return all(
             (number, path) in traced
             for number, call in enumerate(pair.calls)
@@ -293,6 +324,10 @@ class Multiplier:
 
 def _measured(schema: Mapping[str, JSON]) -> bool:
     return "format" in schema or "pattern" in schema or schema.get("type") in ("integer", "number")
+
+
+def _is_moment(schema: Mapping[str, JSON]) -> bool:
+    return str(schema.get("format", "")).startswith(("date", "time")) or "pattern" in schema
 
 
 def _general(path: Path) -> Path:
