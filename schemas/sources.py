@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import yaml
 from pydantic import BaseModel, ConfigDict, create_model, validate_call
 from pydantic.errors import PydanticUserError
 
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON
+from schematune.schemas.openapi import is_openapi, read_openapi
 
 __all__ = ["RawTool", "read_source"]
 
@@ -28,9 +30,9 @@ _ARGUMENT = re.compile(r"^\s*(\w+)\s*(?:\([^)]*\))?\s*:\s*(.+)$")
 def read_source(source: Any, where: str) -> Iterator[RawTool]:
     """Yield the tools of one source.
 
-    `source` is a Python function, a pydantic model, an OpenAI, Anthropic or MCP tool, a JSON Schema, a
-    list of these, `{"tools": [...]}`, or the path of a `.json` or `.jsonl` file that holds any of them.
-    Raises `SchemaError`.
+    `source` is a Python function, a pydantic model, an OpenAI, Anthropic or MCP tool, a JSON Schema, an OpenAPI
+    document, a list of these, `{"tools": [...]}`, or the path of a `.json`, `.jsonl` or `.yaml` file that holds any
+    of them. Raises `SchemaError`.
     """
     if isinstance(source, str | Path):
         yield from _read_file(Path(source))
@@ -61,13 +63,26 @@ def _read_file(path: Path) -> Iterator[RawTool]:
     if path.suffix == ".jsonl":
         rows = [(f"{path}:{n}", line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
     for where, row in rows:
-        try:
-            value = json.loads(row)
-        except ValueError as error:
-            raise SchemaError(f"no JSON: {error}", where=where, fix="mend the file") from error
+        value = _parsed(row, where, path.suffix in (".yaml", ".yml"))
         if isinstance(value, Mapping) and "title" not in value and _is_schema(value):
             value = {"title": re.sub(r"\W+", "_", path.stem), **value}
         yield from read_source(value, where)
+
+
+def _parsed(text: str, where: str, as_yaml: bool) -> Any:
+    try:
+        return yaml.load(text, _JsonLoader) if as_yaml else json.loads(text)  # noqa: S506 - a safe loader
+    except (ValueError, yaml.YAMLError) as error:
+        raise SchemaError(f"no {'YAML' if as_yaml else 'JSON'}: {error}", where=where, fix="mend the file") from error
+
+
+class _JsonLoader(yaml.SafeLoader):
+    """Reads what JSON has: a date stays the text that it is."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, regexp) for tag, regexp in known if tag != "tag:yaml.org,2002:timestamp"]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def _is_schema(value: Mapping[str, JSON]) -> bool:
@@ -78,6 +93,9 @@ def _is_schema(value: Mapping[str, JSON]) -> bool:
 def _from_mapping(source: Mapping[str, JSON], where: str) -> Iterator[RawTool]:
     if isinstance(source.get("tools"), list):
         yield from read_source(source["tools"], f"{where}.tools")
+        return
+    if is_openapi(source):
+        yield from ((*found, None) for found in read_openapi(source, where))
         return
     if isinstance(source.get("function"), Mapping):
         source, where = source["function"], f"{where}.function"

@@ -63,6 +63,14 @@ class Tool:
         function = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
         return {"type": "function", "function": function}
 
+    def mcp(self) -> dict[str, JSON]:
+        """Return the tool in MCP's form, as `tools/list` has it."""
+        return {"name": self.name, "description": self.description, "inputSchema": dict(self.parameters)}
+
+    def anthropic(self) -> dict[str, JSON]:
+        """Return the tool in Anthropic's form."""
+        return {"name": self.name, "description": self.description, "input_schema": dict(self.parameters)}
+
 
 _CLOSED: dict[str, JSON] = {"additionalProperties": False}
 
@@ -71,7 +79,7 @@ class ToolSet:
     """A set of tools, checked once and fingerprinted.
 
     `sources` is one source or a list of them (see `schematune.schemas.sources.read_source`): functions,
-    pydantic models, OpenAI, Anthropic or MCP tools, JSON Schemas, paths of JSON files. `parallel` says
+    pydantic models, OpenAI, Anthropic or MCP tools, JSON Schemas, OpenAPI documents, paths of JSON or YAML files. `parallel` says
     whether one request may lead to several calls. `bound` names arguments that the program fills in
     (a user id, say): they are taken out of every tool that has them, and the model never sees them.
 
@@ -139,6 +147,19 @@ class ToolSet:
     def openai(self) -> list[dict[str, JSON]]:
         """Return the tools in OpenAI's form."""
         return [tool.openai() for tool in self]
+
+    def mcp(self) -> list[dict[str, JSON]]:
+        """Return the tools in MCP's form.
+
+        >>> tools = ToolSet({"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}})
+        >>> ToolSet(tools.mcp()).fingerprint == ToolSet(tools.anthropic()).fingerprint == tools.fingerprint
+        True
+        """
+        return [tool.mcp() for tool in self]
+
+    def anthropic(self) -> list[dict[str, JSON]]:
+        """Return the tools in Anthropic's form."""
+        return [tool.anthropic() for tool in self]
 
     def subset(self, names: Iterable[str]) -> "ToolSet":
         """Return the tools of these names only; raises `SchemaError` for a name that is not here."""
