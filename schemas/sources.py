@@ -17,6 +17,7 @@ from pydantic.errors import PydanticUserError
 
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON
+from schematune.schemas.mcp_server import McpServer
 from schematune.schemas.openapi import is_openapi, read_openapi
 
 __all__ = ["RawTool", "read_source"]
@@ -31,7 +32,7 @@ def read_source(source: Any, where: str) -> Iterator[RawTool]:
     """Yield the tools of one source.
 
     `source` is a Python function, a pydantic model, an OpenAI, Anthropic or MCP tool, a JSON Schema, an OpenAPI
-    document, a list of these, `{"tools": [...]}`, or the path of a `.json`, `.jsonl` or `.yaml` file that holds any
+    document, an `McpServer`, a list of these, `{"tools": [...]}`, or the path of a `.json`, `.jsonl` or `.yaml` file that holds any
     of them. Raises `SchemaError`.
     """
     if isinstance(source, str | Path):
@@ -39,6 +40,10 @@ def read_source(source: Any, where: str) -> Iterator[RawTool]:
     elif isinstance(source, type) and issubclass(source, BaseModel):
         description = inspect.cleandoc(source.__doc__ or "")
         yield where, source.__name__, description, _tidy(source.model_json_schema()), source
+    elif isinstance(source, McpServer):
+        for item in source.tools():
+            for found in _from_mapping(item, repr(source)):
+                yield *found[:4], source.function(found[1])
     elif callable(source):
         yield _from_function(source, where)
     elif isinstance(source, Mapping):

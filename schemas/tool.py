@@ -79,7 +79,8 @@ class ToolSet:
     """A set of tools, checked once and fingerprinted.
 
     `sources` is one source or a list of them (see `schematune.schemas.sources.read_source`): functions,
-    pydantic models, OpenAI, Anthropic or MCP tools, JSON Schemas, OpenAPI documents, paths of JSON or YAML files. `parallel` says
+    pydantic models, OpenAI, Anthropic or MCP tools, JSON Schemas, OpenAPI documents, live MCP servers,
+    paths of JSON or YAML files. `parallel` says
     whether one request may lead to several calls. `bound` names arguments that the program fills in
     (a user id, say): they are taken out of every tool that has them, and the model never sees them.
 

@@ -33,6 +33,7 @@ from schematune.schemas.errors import (
     TruncatedError,
     TuneError,
 )
+from schematune.schemas.mcp_server import McpServer
 from schematune.schemas.pair import Evidence, Pair, Pairs
 from schematune.schemas.synthesize import synthesize
 from schematune.schemas.tool import Tool, ToolSet
@@ -56,6 +57,7 @@ __all__ = [
     "Evidence",
     "ExampleError",
     "InvalidOutputError",
+    "McpServer",
     "ModelError",
     "Pair",
     "Pairs",
