@@ -85,19 +85,22 @@ class Contract:
         return tuple(dict.fromkeys(name for names in self.bound.values() for name in names))
 
     def check_tools(self, tools: ToolSet) -> None:
-        """Raise `DriftError`, which names the tools that differ, unless `tools` are the contract's own."""
+        """Raise `DriftError`, which names the tools that differ, unless `tools` are the contract's own.
+
+        The order of arguments does not count: the adapter has its own.
+        """
         own = self.toolset()
-        if tools.fingerprint == own.fingerprint:
-            return
         shared = [name for name in own.names if name in tools.names]
         found = {
-            "changed": [name for name in shared if own[name].fingerprint != tools[name].fingerprint],
+            "changed": [name for name in shared if own[name].identity != tools[name].identity],
             "missing": [name for name in own.names if name not in tools.names],
             "new": [name for name in tools.names if name not in own.names],
         }
         words = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in found.items() if names)
         if own.parallel != tools.parallel:
             words = "; ".join(filter(None, [words, f"parallel is {tools.parallel}, was {own.parallel}"]))
+        if not words:
+            return
         raise DriftError(
             f"the tools are not those the adapter was tuned on ({words})",
             where="tools",

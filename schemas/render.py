@@ -35,6 +35,16 @@ def ordered(schema: JSON, value: JSON) -> JSON:
     return value
 
 
+def _ordered_call(call: Call, tools: ToolSet) -> Call:
+    if call.name in tools:
+        return Call(call.name, ordered(tools[call.name].parameters, call.arguments))
+    tool = call.arguments.get("tool")
+    if call.name == ASK and isinstance(tool, str) and tool in tools:
+        missing = call.arguments.get("missing", [])
+        return Call.ask(tool, [name for name in tools[tool].required if name in missing])
+    return call
+
+
 def context_text(context: Mapping[str, str]) -> str:
     """Write the context as it stands in the prompt.
 
@@ -140,11 +150,7 @@ class Renderer:
 
     def completion(self, calls: Sequence[Call], tools: ToolSet) -> str:
         """Write calls as the completion to train on: keys in schema order, as the grammar emits them."""
-        sorted_calls = [
-            Call(c.name, ordered(tools[c.name].parameters, c.arguments) if c.name in tools else c.arguments)
-            for c in calls
-        ]
-        return self.form.write(sorted_calls)
+        return self.form.write([_ordered_call(call, tools) for call in calls])
 
     def parse(self, text: str) -> tuple[Call, ...]:
         """Read the calls of a completion; raises `InvalidOutputError`."""

@@ -4,6 +4,8 @@ The fingerprint covers names, descriptions and parameters, key order included (o
 schema order), but not the order of the tools: the same tools in another order are the same set.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -57,6 +59,11 @@ class Tool:
     def fingerprint(self) -> str:
         """SHA-256 of the tool as the model and the grammar see it."""
         return digest(self.openai())
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of the tool whatever the order of its keys: what calls it takes, and its words."""
+        return hashlib.sha256(json.dumps(self.openai(), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def openai(self) -> dict[str, JSON]:
         """Return the tool in OpenAI's form."""
@@ -197,9 +204,9 @@ class ToolSet:
         tool, missing = str(call.arguments.get("tool")), call.arguments.get("missing")
         if set(call.arguments) != {"tool", "missing"} or tool not in self:
             return ["ask.tool: names no tool of the set"]
-        needed = self._tools[tool].required
-        if not isinstance(missing, list) or not missing or [n for n in needed if n in missing] != missing:
-            return [f"ask.missing: not required arguments of {tool}, in schema order"]
+        names = missing if isinstance(missing, list) and all(isinstance(name, str) for name in missing) else []
+        if not names or len(set(names)) < len(names) or not set(names) <= set(self._tools[tool].required):
+            return [f"ask.missing: not required arguments of {tool}, each once"]
         return []
 
     def _with(self, tools: Iterable[Tool]) -> "ToolSet":

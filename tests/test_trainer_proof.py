@@ -161,7 +161,7 @@ def test_a_few_failures_are_dropped_and_many_refused(folder: Path) -> None:
 def test_a_sample_is_proved_under_its_own_requests_spans(folder: Path) -> None:
     base, pairs = _load("builtin", folder), [_table(f"Nopi {n}") for n in range(6)]
     rules = SpanRules.learn(pairs, TOOLS)
-    assert rules.to_dict() == {"book_table": ["place", "people"]}
+    assert dict(rules) == {"book_table": ("place", "people")}
     proof = prove([*pairs, Pair.of("somewhere", [Call("book_table", {"place": "Nopi", "people": 2})])], TOOLS, base,
                   spans=rules)  # fmt: skip
     assert (proof.sampled, proof.outside, len(proof.rows)) == (7, 1, 7)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from schematune.schemas.call import Call
+from schematune.schemas.call import ASK, Call
 from schematune.schemas.errors import InvalidOutputError, RenderError, SchemaError, TuneError
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Pair
@@ -151,7 +151,14 @@ def canonical(calls: Iterable[Call]) -> list[str]:
     >>> canonical([Call("f", {"a": 1})]) == canonical([Call("f", {"a": True})])
     False
     """
-    return sorted(Call(call.name, _sorted_keys(call.arguments)).json() for call in calls)
+    return sorted(Call(call.name, _sorted_keys(_sorted_missing(call))).json() for call in calls)
+
+
+def _sorted_missing(call: Call) -> JSON:
+    missing = call.arguments.get("missing")
+    if call.name == ASK and isinstance(missing, list):
+        return {**call.arguments, "missing": sorted(map(str, missing))}
+    return dict(call.arguments)
 
 
 def _sorted_keys(value: JSON) -> JSON:

@@ -23,6 +23,7 @@ from schematune.schemas.errors import TuneError
 from schematune.schemas.files import write_text
 from schematune.schemas.form import Form
 from schematune.schemas.jsontext import JSON, compact, digest
+from schematune.schemas.order import in_spoken_order
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.spans import SpanRules
 from schematune.schemas.tool import ToolSet
@@ -61,6 +62,7 @@ def tune(
     dora: bool = False,
     rslora: bool = False,
     spans: bool = True,
+    reorder: bool = True,
     save_every: int | None = None,
     target: str | Iterable[str] = "all-linear",
     form: str | Form = "auto",
@@ -74,7 +76,8 @@ def tune(
     folder, `adapters/tools-FINGERPRINT` where it is None. What is None follows the size of the base (see
     `schematune.trainer.options`); `lora` takes further options of `peft.LoraConfig`. `full` tunes every
     weight and writes a whole model. `spans` lets arguments that the pairs only ever copy from the request be
-    nothing but copies when decoding. `save_every` counts steps between checkpoints; a run that was cut off
+    nothing but copies when decoding; `reorder` writes a call's arguments in the order in which requests say
+    them, whatever the order in the schema. `save_every` counts steps between checkpoints; a run that was cut off
     goes on from the last one when it is called again with the same inputs, unless `resume` is false.
     `evaluate` scores up to 100 pairs of the dev split at the end.
 
@@ -99,8 +102,9 @@ def tune(
         **{"seed": seed, "full": full, "dora": dora, "rslora": rslora, "save_every": save_every, "lora": lora},
         target=target if isinstance(target, str) else tuple(target),
     )
-    rules = SpanRules.learn(pairs.train, tools) if spans else SpanRules()
     started = time.monotonic()
+    tools = in_spoken_order(tools, pairs.train) if reorder else tools
+    rules = SpanRules.learn(pairs.train, tools) if spans else SpanRules()
     proof = prove(pairs.train, tools, loaded, spans=rules, seed=seed, progress=progress)
     proof.check()
     contract = _contract(tools, pairs, loaded, options, rules)
