@@ -40,18 +40,34 @@ def test_the_api_in_one_screen_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_built_in_base_reads_tools_it_never_saw() -> None:
-    tool = {
-        "name": "dim_lantern",
-        "description": "Dim a lantern.",
-        "parameters": {
-            "type": "object",
-            "properties": {"lantern": {"type": "string"}, "level": {"type": "integer"}},
-            "required": ["lantern", "level"],
+    lantern = {"room": {"type": "string"}, "level": {"type": "integer"}}
+    fence = {"color": {"type": "string"}, "coats": {"type": "integer"}}
+    tools = [
+        {
+            "name": "dim_lantern",
+            "description": "Dim a lantern.",
+            "parameters": {"properties": lantern, "required": ["room", "level"]},
         },
+        {
+            "name": "paint_fence",
+            "description": "Paint a fence.",
+            "parameters": {"properties": fence, "required": ["color", "coats"]},
+        },
+    ]
+    caller = st.Caller(tools=tools, base=load_base("builtin"))
+    asked = {
+        "dim the lantern in room Marigold, level 7": ("dim_lantern", {"room": "Marigold", "level": 7}),
+        "dim a lantern, room Attic, level 4": ("dim_lantern", {"room": "Attic", "level": 4}),
+        "can you dim the lantern, level 9, room Cellar": ("dim_lantern", {"room": "Cellar", "level": 9}),
+        "paint the fence, color green, coats 2": ("paint_fence", {"color": "green", "coats": 2}),
+        "paint a fence with color blue and 3 coats": ("paint_fence", {"color": "blue", "coats": 3}),
+        "please paint the fence in color white, coats: 5": ("paint_fence", {"color": "white", "coats": 5}),
     }
-    caller = st.Caller(tools=[tool], base=load_base("builtin"))
-    answer = caller("dim the lantern called Marigold, level 7", choice="dim_lantern")
-    assert answer.calls[0].name == "dim_lantern" and answer.calls[0].arguments["level"] == 7
+    answers = caller.batch(list(asked))
+    right = [
+        [(c.name, c.arguments) for c in one.calls] == [gold] for one, gold in zip(answers, asked.values(), strict=True)
+    ]
+    assert sum(right) >= 5, [answer.text for answer in answers]
 
 
 def test_the_built_in_base_ships_whole() -> None:
