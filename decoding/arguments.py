@@ -47,7 +47,7 @@ def arguments_rule(tool: Tool, source: Source, rule: str, spaced: bool) -> tuple
     """Write the rules of a tool's arguments object, and tell which terminals they use, by the text each cuts from."""
     schema = tool.strict
     for path in source.names:
-        schema = narrowed(schema, [path], source.cut.get(path, source.request), source.now)
+        schema = narrowed(schema, path, source.cut.get(path, source.request), source.now)
     names = tuple(name for name in source.names if can_copy(tool.properties.get(name)))
     if not names:
         return _object(compact(dict(schema)), rule, spaced, tool.name), {}

@@ -10,18 +10,20 @@ JSON = Any
 """A value that `json.loads` can return."""
 
 
-def compact(value: JSON) -> str:
-    """Write `value` as JSON without spaces, keys in the order they have, non-ASCII kept.
+def compact(value: JSON, *, ordered: bool = True) -> str:
+    """Write `value` as JSON without spaces, keys in the order they have (or else sorted), non-ASCII kept.
 
     >>> compact({"b": [1, "é"], "a": None})
     '{"b":[1,"é"],"a":null}'
+    >>> compact({"b": [1, "é"], "a": None}, ordered=False)
+    '{"a":null,"b":[1,"é"]}'
     """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=not ordered)
 
 
-def digest(value: JSON) -> str:
-    """Return the SHA-256 of `value` as compact JSON: key order counts, so a reordered schema differs."""
-    return hashlib.sha256(compact(value).encode("utf-8", "surrogatepass")).hexdigest()
+def digest(value: JSON, *, ordered: bool = True) -> str:
+    """Return the SHA-256 of `value` as compact JSON; where keys are `ordered`, a reordered schema differs."""
+    return hashlib.sha256(compact(value, ordered=ordered).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _no_duplicates(items: list[tuple[str, JSON]]) -> dict[str, JSON]:

@@ -40,6 +40,7 @@ MOST_SPANS = 1000
 """Spans of a request that are listed for an argument inside another; a longer request leaves such arguments free."""
 
 _BREAK = re.compile(r"[\x00-\x1f]")
+_Leaves = Mapping[str, Mapping[str, JSON]]
 _PLAIN = {"type", "title", "description", "default", "examples", "deprecated", "minLength"}
 
 
@@ -142,7 +143,7 @@ class SpanRules(Mapping[str, tuple[str, ...]]):
             ]
             for name, known in leaves.items()
         }
-        return cls(copied, _standing_apart(cls(copied, copied), pairs, tools))
+        return cls(copied, _standing_apart(copied, leaves, pairs))
 
     def to_dict(self) -> dict[str, JSON]:
         """Return the rules as JSON."""
@@ -187,8 +188,13 @@ def clash(rules: SpanRules, tools: ToolSet, call: Call, request: str) -> tuple[C
     """
     if call.name not in rules.apart or call.name not in tools:
         return None
+    leaves = dict(_leaves(tools[call.name].parameters))
+    return _clash(_copied(rules[call.name], leaves, call), request)
+
+
+def _clash(copied: Iterable[tuple[str, str]], request: str) -> tuple[Copied, Copied] | None:
     taken: list[Copied] = []
-    for path, value in sorted(_copied(rules, tools, call), key=lambda item: -len(item[1])):
+    for path, value in sorted(copied, key=lambda item: -len(item[1])):
         places = [Copied(path, *place) for place in _places(value, request)]
         free = [one for one in places if not any(_overlap(one, other) for other in taken)]
         if places and not free:
@@ -201,23 +207,26 @@ def _overlap(one: Copied, other: Copied) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-def _copied(rules: SpanRules, tools: ToolSet, call: Call) -> Iterator[tuple[str, str]]:
-    leaves = dict(_leaves(tools[call.name].parameters))
-    for path in rules.get(call.name, ()):
+def _copied(paths: Iterable[str], leaves: _Leaves, call: Call) -> Iterator[tuple[str, str]]:
+    """Yield the texts that the rules' `paths` copy in a call, with their paths."""
+    for path in paths:
         if can_copy(leaves.get(path)):
             values = _values_at(dict(call.arguments), path.split("."))
             yield from ((path, value) for value in values if isinstance(value, str))
 
 
-def _standing_apart(rules: SpanRules, pairs: Sequence[Pair], tools: ToolSet) -> list[str]:
-    """Return the tools whose calls never have a clash, `rules` taking all of them to stand apart."""
+def _standing_apart(
+    rules: Mapping[str, Sequence[str]], leaves: Mapping[str, _Leaves], pairs: Iterable[Pair]
+) -> list[str]:
+    """Return the tools whose calls never have a clash."""
     seen: Counter[str] = Counter()
     clear: Counter[str] = Counter()
     for pair in pairs:
         for call in pair.calls:
-            if call.name in rules and len(list(_copied(rules, tools, call))) > 1:
+            copied = list(_copied(rules.get(call.name, ()), leaves.get(call.name, {}), call))
+            if len(copied) > 1:
                 seen[call.name] += 1
-                clear[call.name] += clash(rules, tools, call, pair.request) is None
+                clear[call.name] += _clash(copied, pair.request) is None
     return [name for name in rules if seen[name] >= LEAST and clear[name] >= seen[name] * SHARE]
 
 
@@ -257,19 +266,18 @@ def _stands(schema: Mapping[str, JSON], path: str, value: JSON, pair: Pair) -> b
     return not values or value in values
 
 
-def narrowed(schema: Mapping[str, JSON], paths: Iterable[str], request: str, now: str) -> Mapping[str, JSON]:
-    """Return `schema` with the arguments at `paths` held to what `request` says, as enums.
+def narrowed(schema: Mapping[str, JSON], path: str, request: str, now: str) -> Mapping[str, JSON]:
+    """Return `schema` with the arguments at `path` held to what `request` says, as enums.
 
     Copied strings at the top are left to the grammar, which has a cheaper way; so are requests with more than
     `MOST_SPANS` spans.
 
     >>> place = {"type": "object", "properties": {"n": {"type": "integer"}}}
-    >>> narrowed({"properties": {"place": place}}, ["place.n"], "the 2 of us, or 3", "")["properties"]["place"]
+    >>> narrowed({"properties": {"place": place}}, "place.n", "the 2 of us, or 3", "")["properties"]["place"]
     {'type': 'object', 'properties': {'n': {'enum': [2, 3]}}}
     """
-    for path in paths:
-        schema = _narrowed(schema, path.split("."), request, now)
-    return schema
+    narrow: Mapping[str, JSON] = _narrowed(schema, path.split("."), request, now)
+    return narrow
 
 
 def _narrowed(schema: JSON, path: list[str], request: str, now: str, depth: int = 0, name: str = "") -> Any:

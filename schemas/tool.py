@@ -4,8 +4,6 @@ The fingerprint covers names, descriptions and parameters, key order included (o
 schema order), but not the order of the tools: the same tools in another order are the same set.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -63,7 +61,7 @@ class Tool:
     @cached_property
     def identity(self) -> str:
         """SHA-256 of the tool whatever the order of its keys: what calls it takes, and its words."""
-        return hashlib.sha256(json.dumps(self.openai(), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        return digest(self.openai(), ordered=False)
 
     def openai(self) -> dict[str, JSON]:
         """Return the tool in OpenAI's form."""

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from schematune.schemas.call import ASK, Call
 from schematune.schemas.errors import InvalidOutputError, RenderError, SchemaError, TuneError
-from schematune.schemas.jsontext import JSON
+from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.pair import Pair
 from schematune.schemas.spans import SpanRules
 from schematune.schemas.tool import ToolSet
@@ -151,7 +151,7 @@ def canonical(calls: Iterable[Call]) -> list[str]:
     >>> canonical([Call("f", {"a": 1})]) == canonical([Call("f", {"a": True})])
     False
     """
-    return sorted(Call(call.name, _sorted_keys(_sorted_missing(call))).json() for call in calls)
+    return sorted(compact([call.name, _sorted_missing(call)], ordered=False) for call in calls)
 
 
 def _sorted_missing(call: Call) -> JSON:
@@ -159,12 +159,6 @@ def _sorted_missing(call: Call) -> JSON:
     if call.name == ASK and isinstance(missing, list):
         return {**call.arguments, "missing": sorted(map(str, missing))}
     return dict(call.arguments)
-
-
-def _sorted_keys(value: JSON) -> JSON:
-    if isinstance(value, dict):
-        return {key: _sorted_keys(value[key]) for key in sorted(value)}
-    return [_sorted_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def _completion(pair: Pair, tools: ToolSet, base: "Base") -> list[int]:
