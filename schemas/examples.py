@@ -15,11 +15,12 @@ from datetime import date, datetime, timedelta
 
 from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.jsontext import JSON
+from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Evidence, Pair
 from schematune.schemas.rephrase import Part, lead_of, rephrased
 from schematune.schemas.sayings import sayings
 from schematune.schemas.tool import ToolSet
-from schematune.schemas.values import Sampler, resolve
+from schematune.schemas.values import Sampler
 
 __all__ = ["Multiplier", "trace"]
 
@@ -125,6 +126,7 @@ class Multiplier:
     def __init__(self, examples: Iterable[Pair], tools: ToolSet, rng: random.Random) -> None:
         """`examples` fit `tools`."""
         self.tools, self.rng = tools, rng
+        self.samplers = {tool.name: Sampler(rng, root=tool.parameters) for tool in tools}
         self.examples = [(pair, self._free(pair, trace(pair, tools))) for pair in examples]
         self.seen: dict[tuple[str, Path], list[JSON]] = defaultdict(list)
         self.leads: dict[tuple[str, Path], list[str]] = defaultdict(list)
@@ -293,18 +295,18 @@ class Multiplier:
         return now + timedelta(days=self.rng.randrange(1, 700))
 
     def _schema(self, name: str, path: Path) -> Mapping[str, JSON]:
-        root = self.tools[name].parameters
-        schema = resolve(root, root)
+        document = self.samplers[name].document
+        schema = document.normal(document.root)
         for part in path:
             inner = schema.get("items", {}) if isinstance(part, int) else schema.get("properties", {}).get(part, {})
-            schema = resolve(inner, root)
+            schema = document.normal(inner)
         return schema
 
     def _other(self, name: str, path: Path, schema: Mapping[str, JSON], today: date | None) -> JSON:
         known = self.seen[name, _general(path)]
         if known and not _is_date(schema) and self.rng.random() < 0.5:
             return self.rng.choice(known)
-        return Sampler(self.rng, root=self.tools[name].parameters, today=today).value(schema, str(path[-1]))
+        return self.samplers[name].on(today).value(schema, str(path[-1]))
 
     def _say(self, schema: Mapping[str, JSON], slot: Slot, value: JSON, today: date | None) -> tuple[str, str]:
         ways = list(dict.fromkeys([*sayings(schema, str(slot.path[-1]), value, today), str(value)]))

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from schematune.schemas.lexicon import words_of
-from schematune.schemas.values import concept
+from schematune.schemas.realistic import concept
 
 __all__ = ["PHRASES", "role_of", "spoken"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import words_of
+from schematune.schemas.realistic import is_clock
 from schematune.schemas.sayings import number_words, sayings
-from schematune.schemas.values import is_clock
 
 __all__ = ["can_say", "said_values"]
 

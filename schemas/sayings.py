@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import words_of
-from schematune.schemas.values import is_clock
+from schematune.schemas.realistic import is_clock
 
 __all__ = ["number_words", "plain", "sayings"]
 

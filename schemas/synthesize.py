@@ -21,9 +21,10 @@ from schematune.schemas.errors import SchemaError
 from schematune.schemas.examples import Multiplier
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import SMALL_TALK
+from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Pair, Pairs, Split, read_examples
 from schematune.schemas.tool import Tool, ToolSet
-from schematune.schemas.values import Sampler, resolve
+from schematune.schemas.values import Sampler
 from schematune.schemas.wording import Piece, Worder, join_pieces, typo
 
 __all__ = ["Synthesizer", "synthesize"]
@@ -56,6 +57,7 @@ class Synthesizer:
         self.others = [tool for tool in others if tool.name not in names]
         self.askable = [tool for tool in tools if tool.required]
         dated = any('"date' in str(tool.parameters).replace("'", '"') for tool in tools)
+        self._samplers: dict[int, tuple[Tool, Sampler]] = {}
         self.context = context if context is not None else 0.75 if dated else 0.1
 
     def __iter__(self) -> Iterator[Pair]:
@@ -95,7 +97,9 @@ class Synthesizer:
 
     def arguments(self, tool: Tool, today: date, *, share: float | None = None) -> dict[str, JSON]:
         """Draw arguments for one call: the required ones and a share of the others, dates in order."""
-        sampler = Sampler(self.rng, root=tool.parameters, today=today)
+        if id(tool) not in self._samplers:
+            self._samplers[id(tool)] = tool, Sampler(self.rng, root=tool.parameters)
+        sampler = self._samplers[id(tool)][1].on(today)
         share = self.rng.choice((0.1, 0.3, 0.5, 0.9)) if share is None else share
         chosen = [name for name in tool.properties if name in tool.required or self.rng.random() < share]
         values = {name: sampler.value(tool.properties[name], name) for name in chosen}

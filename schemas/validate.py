@@ -13,15 +13,20 @@ import jsonschema_rs
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 
-__all__ = ["check_schema", "is_valid", "violations"]
+__all__ = ["Validator", "check_schema", "is_valid", "part_validator", "violations"]
 
 MAX_DEPTH = 64
 MAX_NODES = 200_000
 
 
-class _Validator(Protocol):
-    def is_valid(self, instance: Any) -> bool: ...
-    def iter_errors(self, instance: Any) -> Iterator[Any]: ...
+class Validator(Protocol):
+    """What checks values against one schema."""
+
+    def is_valid(self, instance: Any) -> bool:
+        """Tell whether a value fits."""
+
+    def iter_errors(self, instance: Any) -> Iterator[Any]:
+        """Yield what keeps a value from fitting."""
 
 
 def _refuse(uri: str) -> JSON:
@@ -29,7 +34,7 @@ def _refuse(uri: str) -> JSON:
 
 
 @lru_cache(maxsize=4096)
-def _validator(text: str) -> _Validator:
+def _validator(text: str) -> Validator:
     schema = strict_loads(text)
     options = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
     return jsonschema_rs.validator_for(schema, validate_formats=True, retriever=_refuse, pattern_options=options)
@@ -59,7 +64,7 @@ def _remote_references(schema: JSON) -> Iterator[tuple[str, str]]:
 
 def _own_ids(schema: JSON) -> set[str]:
     if isinstance(schema, Mapping):
-        own = {schema[key] for key in ("$id", "id") if isinstance(schema.get(key), str)}
+        own = {schema[key].rstrip("#") for key in ("$id", "id") if isinstance(schema.get(key), str)}
         return own.union(*(_own_ids(value) for value in schema.values()))
     if isinstance(schema, list):
         return set().union(*(_own_ids(value) for value in schema))
@@ -110,3 +115,39 @@ def violations(schema: JSON, value: JSON) -> list[str]:
     """
     errors = _validator(compact(schema)).iter_errors(value)
     return [f"{'.'.join(map(str, e.instance_path)) or '(top)'}: {e.message}" for e in errors]
+
+
+def part_validator(schema: JSON, root: JSON) -> Validator | None:
+    """Return a validator of a part of the document `root`, into which its references point; None where that fails.
+
+    >>> root = {"$defs": {"n": {"minimum": 2}}}
+    >>> part_validator({"type": "integer", "$ref": "#/$defs/n"}, root).is_valid(1)
+    False
+    """
+    if schema is root or not isinstance(schema, Mapping):
+        whole: JSON = schema
+    else:
+        whole = {"$defs": {"part": _moved(schema), "root": _moved(root)}, "$ref": "#/$defs/part"}
+        if isinstance(root, Mapping) and "$schema" in root:
+            whole = {"$schema": root["$schema"], **whole}
+    try:
+        return _validator(compact(whole))
+    except (ValueError, TypeError, jsonschema_rs.ValidationError):
+        return None
+
+
+def _moved(node: JSON) -> JSON:
+    """Return a part of a document as it is once the document is a definition named `root` of another."""
+    if isinstance(node, list):
+        return [_moved(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    moved = {
+        key: _moved(value)
+        for key, value in node.items()
+        if key not in ("$schema", "$id", "id") or isinstance(value, Mapping)
+    }
+    reference = moved.get("$ref")
+    if isinstance(reference, str) and (reference == "#" or reference.startswith("#/")):
+        moved["$ref"] = "#/$defs/root" + reference[1:]
+    return moved

@@ -13,11 +13,11 @@ from functools import lru_cache
 
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import CHATTER, OPENERS, VERBS, words_of
+from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Evidence
 from schematune.schemas.roles import PHRASES, role_of, spoken
 from schematune.schemas.sayings import amount_sayings, sayings
 from schematune.schemas.tool import Tool
-from schematune.schemas.values import resolve
 
 __all__ = ["Piece", "Worder", "join_pieces", "typo"]
 

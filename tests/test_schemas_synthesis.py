@@ -17,10 +17,11 @@ from schematune.schemas.examples import Multiplier, trace
 from schematune.schemas.invent import invent_tools, restyled, tool_set
 from schematune.schemas.lexicon import words_of
 from schematune.schemas.patterns import from_pattern
+from schematune.schemas.realistic import hints
 from schematune.schemas.sayings import number_words, sayings
 from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.validate import is_valid
-from schematune.schemas.values import Sampler, hints
+from schematune.schemas.values import Sampler
 from schematune.schemas.wording import typo
 
 TOOLS = ToolSet(
