@@ -2,8 +2,9 @@
 
 `schema`: the calls fit the tools. `round trip`: written and parsed, the calls are the same.
 `evidence`: every argument of a synthetic pair is said in the request or follows from the context.
-`duplicate`: the request was there before.
-`leaked`: the request stands in a set that must stay unseen.
+`ambiguous`: another tool takes the same arguments, and the request names it as well or better.
+`leaked`: the request stands in a set that must stay unseen, or one that is almost the same does.
+`duplicate`: the request was there before; `near duplicate`: one that is almost the same (synthetic pairs only).
 """
 
 import re
@@ -14,8 +15,11 @@ from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.errors import SchematuneError
 from schematune.schemas.form import COMPACT
 from schematune.schemas.jsontext import JSON
+from schematune.schemas.lexicon import words_of
 from schematune.schemas.pair import Pair
-from schematune.schemas.tool import ToolSet
+from schematune.schemas.similar import LEAKED, Similar
+from schematune.schemas.tool import Tool, ToolSet
+from schematune.schemas.validate import is_valid
 
 __all__ = ["Checker", "folded"]
 
@@ -40,8 +44,13 @@ class Checker:
         self.tools = tools
         self.rejected: Counter[str] = Counter()
         self.accepted = 0
-        self._unseen = {_turns(pair) for pair in avoid}
+        self._unseen: set[str] = set()
+        self._leaks, self._known = Similar(LEAKED), Similar()
+        for pair in avoid:
+            self._unseen.add(_turns(pair))
+            self._leaks.add(_said(pair))
         self._seen: set[str] = set()
+        self._words = {tool.name: frozenset(words_of(tool.name)) for tool in tools}
 
     def passes(self, pair: Pair, *, own: bool = False) -> bool:
         """Tell whether `pair` passes; `own` pairs (a user's examples) need no evidence.
@@ -56,6 +65,7 @@ class Checker:
             self.rejected[reason] += 1
             return False
         self._seen.add(_turns(pair))
+        self._known.add(_said(pair), _day(pair))
         self.accepted += 1
         return True
 
@@ -68,16 +78,46 @@ class Checker:
             return "round trip"
         if not own and not _has_evidence(pair):
             return "evidence"
-        turns = _turns(pair)
-        if turns in self._unseen:
+        if not own and self._is_ambiguous(pair):
+            return "ambiguous"
+        turns, said = _turns(pair), _said(pair)
+        if turns in self._unseen or self._leaks.find(said):
             return "leaked"
-        return "duplicate" if turns in self._seen else ""
+        if turns in self._seen:
+            return "duplicate"
+        return "near duplicate" if not own and self._known.find(said, _day(pair)) else ""
+
+    def _is_ambiguous(self, pair: Pair) -> bool:
+        """Tell whether another tool takes a call's arguments and has as many words of its name in the request."""
+        for call in pair.calls:
+            if call.name in RESERVED:
+                continue
+            others = [tool for tool in self.tools if tool.name != call.name and _takes(tool, call)]
+            said = set(folded(pair.request).split()) if others else set()
+            own = len(self._words[call.name] & said)
+            if any(len(self._words[tool.name] & said) >= max(own, 1) for tool in others):
+                return True
+        return False
+
+
+def _takes(tool: Tool, call: Call) -> bool:
+    names = set(call.arguments)
+    if not names or not names <= set(tool.properties) or not set(tool.required) <= names:
+        return False
+    return is_valid(tool.strict, dict(call.arguments))
+
+
+def _said(pair: Pair) -> str:
+    return " | ".join(folded(str(message.get("content") or "")) for message in pair.messages)
+
+
+def _day(pair: Pair) -> str:
+    return pair.context.get("now", "")[:10]
 
 
 def _turns(pair: Pair) -> str:
     """Return what makes a request new: what everybody said, and the day it was said on."""
-    said = " | ".join(folded(str(message.get("content") or "")) for message in pair.messages)
-    return f"{said} @ {pair.context.get('now', '')[:10]}"
+    return f"{_said(pair)} @ {_day(pair)}"
 
 
 def _round_trips(calls: tuple[Call, ...]) -> bool:

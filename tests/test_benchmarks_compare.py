@@ -143,9 +143,17 @@ def test_synthesis_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     (tmp_path / "tools.json").write_text(json.dumps([WEATHER, SAY]), encoding="utf-8")
     status, found, _ = command(capsys, synthesis.main, "--tools", str(tmp_path / "tools.json"), "--pairs", "40")
     assert status == 0 and found["benchmark"] == "synthesis" and found["pairs"] == 40
-    assert 0 < found["accepted"] <= 1 and found["pairs_per_second"] > 0
-    assert found["accepted"] == pytest.approx(40 / (40 + sum(found["rejected"].values())), abs=1e-6)
+    assert 0 < found["accepted"] <= 1 and found["pairs_per_s"] > 0
+    assert found["accepted"] + sum(found["rejected"].values()) == pytest.approx(1, abs=1e-4)
+    assert found["variety"]["requests"] == 40 and 0 < found["variety"]["self_bleu"] < 1
     assert command(capsys, synthesis.main, "--tools", str(tmp_path / "gone.json"))[0] == 1
+
+
+def test_variety_tells_copies_from_new_requests() -> None:
+    same = synthesis.variety(["turn the lamp on in the hall"] * 5)
+    new = synthesis.variety(["turn the lamp on", "what is the weather", "a table for two please", "cancel my order"])
+    assert (same["self_bleu"], same["distinct_2"]) == (1.0, 0.2)
+    assert new["self_bleu"] < 0.01 and new["distinct_2"] == 1.0
 
 
 def test_the_demo_runs_twice(
