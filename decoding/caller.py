@@ -305,7 +305,7 @@ class Caller:
         except DecodeError as caught:
             error = caught
         milliseconds = asked.milliseconds + decoded.milliseconds + (time.perf_counter() - start) * 1000
-        usage = Usage(len(asked.tokens), len(decoded.tokens), decoded.passes, milliseconds)
+        usage = Usage(len(asked.tokens), len(decoded.tokens), decoded.passes, milliseconds, decoded.closed)
         if error is not None:
             return Answer.failed(error, text=decoded.text, usage=usage)
         unbound = {

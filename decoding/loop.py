@@ -23,6 +23,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from schematune.decoding.closing import Closer, window
 from schematune.decoding.drafts import Drafts, Habits
 from schematune.decoding.grammar import Grammar
 
@@ -34,7 +35,7 @@ class Decoded:
     """One decoded row.
 
     `text` and `tokens` are the completion without the token that ends it. `finished` is false where the token
-    limit cut it off. `passes` counts the row's forward passes, `forced` the tokens that the grammar gave
+    limit cut it off; `closed` counts the tokens that were written only to end it before that. `passes` counts the row's forward passes, `forced` the tokens that the grammar gave
     without one, `drafted` those confirmed in the pass of an earlier one; `milliseconds` run from the start of `decode` to the row's end. `logprob` sums the model's
     own log-probabilities (before the mask) of the tokens that were not forced, the ending included.
     """
@@ -47,6 +48,7 @@ class Decoded:
     drafted: int
     milliseconds: float
     logprob: float
+    closed: int = 0
 
 
 class Prefix:
@@ -103,19 +105,20 @@ def decode(
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
     together = can_batch(model)
     rows = [
-        _Row(list(prompt), grammar, limit) for prompt, grammar, limit in zip(prompts, grammars, limits, strict=True)
+        _Row(list(prompt), grammar, limit, tokenizer)
+        for prompt, grammar, limit in zip(prompts, grammars, limits, strict=True)
     ]
     for row, prompt in zip(rows, prompts, strict=True):
         if draft and together and row.matcher is not None:
             row.drafts, row.habits = Drafts(tokenizer, prompt), habits
-            row.look_ahead()
+        row.look_ahead()
     groups = [rows] if together else [[row] for row in rows]
     for group in groups:
         _decode(model, group, stop, prefix, start)
     for row in rows:
-        if habits is not None and row.drafts is not None and row.finished:
+        if habits is not None and row.drafts is not None and row.finished and not row.closed:
             habits.learn(row.tokens, row.drafts.said)
-    return [row.decoded(tokenizer) for row in rows]
+    return [row.decoded() for row in rows]
 
 
 @torch.inference_mode()
@@ -157,8 +160,11 @@ class _Row:
     block: list[int]
     grammar: Grammar | None
     limit: int
+    tokenizer: PreTrainedTokenizerBase
     drafts: Drafts | None = None
     habits: Habits | None = None
+    end: list[int] | None = None
+    closing: int = 0
     ahead: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     matcher: llguidance.LLMatcher | None = None
@@ -176,6 +182,11 @@ class _Row:
             prompt, self.block = self.block, []
             self._force()
             self.block = prompt + self.block
+
+    @property
+    def closed(self) -> int:
+        """Tokens written only to end the row before its limit."""
+        return self.closing if self.tokens is self.end else 0
 
     def take(self, logits: torch.Tensor, tops: list[int], stop: frozenset[int]) -> int:
         """Choose what follows by the `logits` (1 + draft, vocabulary) of a pass, whose highest are `tops`.
@@ -220,8 +231,26 @@ class _Row:
             else:
                 self.matcher = None  # an engine limit: go on freely, the output is validated afterwards
         if len(self.tokens) >= self.limit and not self.finished:
-            del self.tokens[self.limit :]
-            self.done = True
+            self._look_for_end()
+            self._close()
+
+    def _close(self) -> None:
+        """End where the tokens run out: as was last seen to be possible, or cut off."""
+        self.finished = self.end is not None
+        self.tokens = self.tokens[: self.limit] if self.end is None else self.end
+        self.done = True
+
+    def _look_for_end(self) -> None:
+        """Near the limit, see how the row could still end; where it could only before, end it there."""
+        room = self.limit - len(self.tokens)
+        if self.grammar is None or self.matcher is None or self.done or room > window(self.limit):
+            return
+        closer = Closer.of(self.tokenizer, self.grammar.vocabulary)
+        end = closer(self.matcher, self.tokens, room) if room >= 0 else None
+        if end is not None:
+            self.end, self.closing = self.tokens + end, len(end)
+        elif self.end is not None:
+            self._close()
 
     def _force(self) -> None:
         assert self.matcher is not None
@@ -239,6 +268,7 @@ class _Row:
 
     def look_ahead(self) -> None:
         """Draft what may follow: what the prompt says next, or what usually does, as far as the grammar allows it."""
+        self._look_for_end()
         self.ahead = []
         if self.drafts is None or self.matcher is None or self.done:
             return
@@ -249,10 +279,12 @@ class _Row:
             taken = self.matcher.validate_tokens(ahead) if ahead else 0
         self.ahead = ahead[:taken]
 
-    def decoded(self, tokenizer: PreTrainedTokenizerBase) -> Decoded:
-        text = tokenizer.decode(self.tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    def decoded(self) -> Decoded:
+        text = self.tokenizer.decode(self.tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         counts = self.passes, self.forced, self.drafted
-        return Decoded(str(text), tuple(self.tokens), self.finished, *counts, self.milliseconds, self.logprob)
+        return Decoded(
+            str(text), tuple(self.tokens), self.finished, *counts, self.milliseconds, self.logprob, self.closed
+        )
 
 
 def _decode(

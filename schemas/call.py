@@ -69,12 +69,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one answer cost: tokens, forward passes of the model, wall time in milliseconds."""
+    """What one answer cost: tokens, forward passes of the model, wall time in milliseconds.
+
+    `closed_tokens` are those of the completion that no model chose: the token limit was near, and the output was ended
+    as shortly as the schema allows. It is valid; whether it is right is another question.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     forward_passes: int = 0
     latency_ms: float = 0.0
+    closed_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -135,10 +135,21 @@ def test_a_prompt_too_long_is_an_error(tmp_path: Path) -> None:
     base = load_base(tiny_base("builtin", tmp_path, context=64))
     with pytest.raises(PromptTooLongError, match=r"reads 64; shorten the request, permit fewer tools, or tune"):
         Caller(tools=ONE, base=base)("word " * 80)
-    with pytest.raises(TruncatedError, match="context of 64 is full"):
-        caller = Caller(tools=ONE, base=base, prompt="short")
-        room = 64 - len(caller.prompt_tokens("hm "))
-        caller("hm " * max(room // 4, 1), choice="get_weather")
+    caller = Caller(tools=ONE, base=base, prompt="short")
+    request = "hm "
+    while 64 - len(caller.prompt_tokens(request)) > 9:
+        request += "hm "
+    with pytest.raises(TruncatedError, match="context of 64 is full"):  # too little to end a call in
+        caller(request, choice="get_weather")
+
+
+def test_near_the_limit_an_output_is_ended_and_says_so(tiny_loaded: Loaded) -> None:
+    say = ToolSet({"name": "say", "parameters": {"properties": {"text": {"type": "string"}}}}, parallel=False)
+    requests = [f"say {word} again" for word in ("this", "that", "it", "nothing", "more", "less")]
+    answers = Caller(tools=say, base=tiny_loaded("builtin"), max_new_tokens=40).batch(requests, choice="say")
+    ended = [answer for answer in answers if answer.usage.closed_tokens]
+    assert ended and all(answer.status == "called" for answer in answers)
+    assert all(answer.usage.closed_tokens < answer.usage.completion_tokens <= 40 for answer in ended)
 
 
 def test_free_decoding_is_checked(tiny_loaded: Loaded) -> None:
