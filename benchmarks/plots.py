@@ -6,11 +6,11 @@ colours that matplotlib is given are stand-ins, replaced in its output by CSS va
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Mark", "plot"]
+__all__ = ["Line", "Mark", "lines", "plot"]
 
 _STAND_INS = {
     "#010101": "var(--ink)",
@@ -51,26 +51,72 @@ class Mark:
     accent: bool = False
 
 
+@dataclass(frozen=True)
+class Line:
+    """One line in a plot: at each place of the axis its values, of which the mean is on the line."""
+
+    label: str
+    points: Sequence[tuple[int, Sequence[float]]]
+    accent: bool = False
+
+
 def plot(marks: Sequence[Mark], *, name: str, dots: bool = False, limit: float | None = None, unit: str = "") -> str:
     """Draw one row per mark, as bars or as dots with their intervals, and return an `<svg>` element.
 
     `name` is what a screen reader says, and keeps the ids of several plots on one page apart; `limit` ends the
     axis, `unit` is written after its numbers.
     """
+    edge = limit or 1.02 * max([max(m.value, m.high or 0, m.second or 0) for m in marks] + [1e-9])
+
+    def draw(axes: Any) -> None:
+        _draw(axes, marks, dots)
+        _finish(axes, marks, edge, unit)
+
+    return _drawn(draw, (5.2, 0.55 + 0.36 * len(marks)), name)
+
+
+def lines(drawn: Sequence[Line], labels: Sequence[str], *, name: str, unit: str = "") -> str:
+    """Draw lines over the same named places, each value a dot, and return an `<svg>` element.
+
+    `labels` name the places of the axis, in order; the rest is as for `plot`.
+    """
+
+    def draw(axes: Any) -> None:
+        for line in drawn:
+            colour = _ACCENT if line.accent else _MUTED
+            means = [sum(values) / len(values) for _, values in line.points]
+            axes.plot([place for place, _ in line.points], means, color=colour, linewidth=2)
+            for place, values in line.points:
+                axes.plot([place] * len(values), values, "o", color=colour, markersize=5, markeredgecolor=_PAPER)
+            if means:
+                at = (line.points[-1][0], means[-1])
+                axes.annotate(
+                    line.label, at, xytext=(8, 0), textcoords="offset points", va="center", color=colour,
+                    annotation_clip=False,
+                )  # fmt: skip
+        axes.set_xticks(range(len(labels)), labels)
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}{unit}")
+        axes.tick_params(length=0, pad=6)
+        axes.grid(axis="y")
+
+    return _drawn(draw, (8.0, 3.6), name)
+
+
+def _drawn(draw: Callable[[Any], None], size: tuple[float, float], name: str) -> str:
+    """Set up a figure in the page's own style, draw in it, and return it as an `<svg>` element."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     settings: Any = {**_SETTINGS, "svg.hashsalt": name}
     with rc_context(settings):
-        figure = Figure(figsize=(5.2, 0.55 + 0.36 * len(marks)), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         figure.patch.set_alpha(0)
         axes.patch.set_alpha(0)
-        _draw(axes, marks, dots)
-        edge = limit or 1.02 * max([max(m.value, m.high or 0, m.second or 0) for m in marks] + [1e-9])
-        _finish(axes, marks, edge, unit)
+        draw(axes)
         output = io.StringIO()
         figure.savefig(output, format="svg", metadata={"Date": None})
     return _inline(output.getvalue(), name)
