@@ -6,6 +6,7 @@ Every error says what is wrong, where, and the way out::
     ├── SchemaError            a JSON Schema or a tool definition cannot be used
     │   └── DriftError         an adapter does not fit the tools it is asked to serve
     ├── ExampleError           a pair, an example or a case is wrong
+    ├── TeacherError           the model that should rewrite requests cannot be asked
     ├── RenderError            a request or a call cannot be put into the base's template
     ├── ModelError             a base or an adapter cannot be loaded
     │   └── ContractError      an adapter's contract does not match what it is loaded onto
@@ -29,6 +30,7 @@ __all__ = [
     "RenderError",
     "SchemaError",
     "SchematuneError",
+    "TeacherError",
     "TruncatedError",
     "TuneError",
 ]
@@ -57,6 +59,10 @@ class DriftError(SchemaError):
 
 class ExampleError(SchematuneError):
     """A pair, an example or a case is wrong."""
+
+
+class TeacherError(SchematuneError):
+    """The model that should rewrite requests cannot be asked."""
 
 
 class RenderError(SchematuneError):

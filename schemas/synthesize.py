@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from schematune.schemas.call import RESERVED, Call
+from schematune.schemas.call import ASK, RESERVED, Call
 from schematune.schemas.checks import Checker
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.examples import Multiplier
@@ -23,6 +23,7 @@ from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import SMALL_TALK
 from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Pair, Pairs, Split, read_examples
+from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import Tool, ToolSet
 from schematune.schemas.values import Sampler
 from schematune.schemas.wording import Piece, Worder, join_pieces, typo
@@ -159,6 +160,7 @@ def synthesize(
     examples: str | Path | Pairs | Iterable[Pair] | None = None,
     seed: int = 0,
     avoid: Iterable[Pair] = (),
+    teacher: Teacher | None = None,
     dev: float = 0.04,
     test: float = 0.04,
     progress: bool = False,
@@ -167,7 +169,7 @@ def synthesize(
 
     `examples` (a JSON Lines file in the case format, or pairs) are kept as they are, first, and make up
     about half of what follows with their values swapped. `avoid` are pairs (a test set) whose requests may
-    not come out. Shares `dev` and `test` of the synthetic pairs are set apart, by whole template
+    not come out. A `teacher` puts the synthetic requests anew, where what it writes passes the checks. Shares `dev` and `test` of the synthetic pairs are set apart, by whole template
     families. The result's `rejected` counts what the checks threw away, by reason. `progress` shows a bar.
 
     Raises `ExampleError` for examples that do not fit, `SchemaError` where a tool cannot be sampled.
@@ -202,7 +204,23 @@ def synthesize(
         kept.append(replace(pair, id=f"pair-{len(kept)}", seed=seed, split=split))
         bar.update()
     bar.close()
+    if teacher is not None:
+        kept = _taught(kept, teacher, checker, progress)
     return Pairs(kept, rejected=rejected)
+
+
+def _taught(pairs: list[Pair], teacher: Teacher, checker: Checker, progress: bool) -> list[Pair]:
+    """Return the pairs, the requests of the synthetic calls put anew by a teacher where that passes the checks."""
+    places = [n for n, pair in enumerate(pairs) if pair.source == "synthetic" and pair.calls[0].name != ASK]
+    taught = list(pairs)
+    rewritten = teacher.rewritten([pairs[place] for place in places])
+    bar = tqdm(rewritten, total=len(places), unit="pair", desc="teach", disable=not progress)
+    for place, pair in zip(places, bar, strict=True):
+        if pair is None:
+            checker.rejected["teacher"] += 1
+        elif checker.passes(pair):
+            taught[place] = pair
+    return taught
 
 
 def _split(template: str, dev: float, test: float, seed: int) -> Split:

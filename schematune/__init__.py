@@ -30,12 +30,14 @@ from schematune.schemas.errors import (
     RenderError,
     SchemaError,
     SchematuneError,
+    TeacherError,
     TruncatedError,
     TuneError,
 )
 from schematune.schemas.mcp_server import McpServer
 from schematune.schemas.pair import Evidence, Pair, Pairs
 from schematune.schemas.synthesize import synthesize
+from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import Tool, ToolSet
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ __all__ = [
     "Report",
     "SchemaError",
     "SchematuneError",
+    "Teacher",
+    "TeacherError",
     "Tool",
     "ToolSet",
     "TruncatedError",

@@ -8,10 +8,12 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from schematune.schemas.errors import SchematuneError
 from schematune.schemas.pair import Pairs, read_examples
 from schematune.schemas.synthesize import synthesize
+from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import ToolSet
 
 __all__ = ["main"]
@@ -24,9 +26,20 @@ def _note(text: str) -> None:
 def _synth(options: argparse.Namespace) -> None:
     tools = ToolSet(options.tools)
     avoid = Pairs.load(options.avoid) if options.avoid else ()
-    pairs = synthesize(tools, options.pairs, examples=options.examples, seed=options.seed, avoid=avoid, progress=True)
+    teacher = None
+    if options.teacher:
+        teacher = Teacher(
+            options.teacher,
+            base_url=options.teacher_url,
+            cache=options.teacher_cache or f"{options.out}.teacher",
+            max_tokens=options.teacher_tokens,
+        )
+    given: Any = {"examples": options.examples, "seed": options.seed, "avoid": avoid, "teacher": teacher}
+    pairs = synthesize(tools, options.pairs, progress=True, **given)
     pairs.save(options.out)
     _note(f"{len(pairs)} pairs in {options.out}; rejected on the way: {dict(pairs.rejected)}")
+    if teacher is not None:
+        _note(f"teacher: {teacher.spent}")
 
 
 def _tune(options: argparse.Namespace) -> None:
@@ -119,6 +132,12 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--out", required=True, help="where the pairs go (JSON Lines)")
     synth.add_argument("--pairs", type=int, default=2000, help="how many (2000)")
     synth.add_argument("--examples", help="your own examples (JSON Lines, case format)")
+    synth.add_argument(
+        "--teacher", metavar="MODEL", help="a model that puts requests anew, at an OpenAI-compatible URL"
+    )
+    synth.add_argument("--teacher-url", metavar="URL", help="where it is (OPENAI_BASE_URL; the key: OPENAI_API_KEY)")
+    synth.add_argument("--teacher-tokens", type=int, metavar="N", help="tokens it may cost, both ways")
+    synth.add_argument("--teacher-cache", metavar="FILE", help="where its answers are kept (OUT.teacher)")
     synth.add_argument("--avoid", help="a test set whose requests may not come out")
     synth.add_argument("--seed", type=int, default=0)
 
