@@ -10,21 +10,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
-import llguidance
-
-from schematune.schemas.errors import SchemaError
+from schematune.decoding.guided import guided
 from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.spans import can_copy, narrowed, spans_of
 from schematune.schemas.tool import Tool
 
-__all__ = ["Source", "arguments_rule", "quoted", "reason_of", "sequence", "terminals"]
+__all__ = ["Source", "arguments_rule", "quoted", "sequence", "terminals"]
 
 _MOST_SPANS = 4000
 _SIMPLE = {"type", "properties", "required", "additionalProperties", "title", "description", "$defs", "definitions"}
 _ANNOTATIONS = {"$schema", "$id", "$comment", "default", "examples"}
-_LOOK_AROUND = re.compile(r"\(\?(?:[=!]|<[=!])|\\[1-9]")
 _CHUNK = re.compile(r"\w+|\s+|[^\w\s]")
 _EDGES = "EDGES: /[^\\s\\x00-\\x1f]([^\\x00-\\x1f]*[^\\s\\x00-\\x1f])?/"
 
@@ -63,8 +59,8 @@ def arguments_rule(tool: Tool, source: Source, rule: str, spaced: bool) -> tuple
     definitions = {**schema.get("$defs", {}), **{shared[name]: {"enum": found[name]} for name in names}}
     inner = schema.get("properties", {})
     properties = {n: {"$ref": f"#/$defs/{shared[n]}"} if n in shared else p for n, p in inner.items()}
-    text, _ = _guided({**schema, "properties": properties, "$defs": definitions}, spaced, tool.name)
-    return f"{rule}: %json {text}", {}
+    whole = {**schema, "properties": properties, "$defs": definitions}
+    return f"{rule}: %json {_guided(whole, spaced, tool.name)}", {}
 
 
 def terminals(texts: Mapping[str, str]) -> list[str]:
@@ -121,8 +117,7 @@ def _references(node: JSON) -> Iterator[str]:
 
 @lru_cache(maxsize=2048)
 def _object(schema: str, rule: str, spaced: bool, tool: str) -> str:
-    text, _ = _guided(json.loads(schema), spaced, tool)
-    return f"{rule}: %json {text}"
+    return f"{rule}: %json {_guided(json.loads(schema), spaced, tool)}"
 
 
 @lru_cache(maxsize=2048)
@@ -137,8 +132,8 @@ def _fields(schema: str, rule: str, spaced: bool, copied: tuple[tuple[str, str],
         if not value:
             value = f"{rule}_value{place}"
             shared = definitions if any(_references(part)) else {}
-            text, _ = _guided({**part, **shared} if isinstance(part, dict) else part, spaced, f"{tool}.{name}")
-            lines.append(f"{value}: %json {text}")
+            whole_part = {**part, **shared} if isinstance(part, dict) else part
+            lines.append(f"{value}: %json {_guided(whole_part, spaced, f'{tool}.{name}')}")
         items.append(f"{quoted(quoted(name) + colon)} {value}")
         needed.append(name in whole.get("required", ()))
     empty = not any(needed)
@@ -146,51 +141,5 @@ def _fields(schema: str, rule: str, spaced: bool, copied: tuple[tuple[str, str],
     return "\n".join([f'{rule}: "{{" {rule}_first0 "}}"', *fields, *lines])
 
 
-def _guided(schema: JSON, spaced: bool, tool: str) -> tuple[str, bool]:
-    """Return the schema's text with llguidance's options, strict where it can be; raise `SchemaError`.
-
-    The second value says whether something of it is not enforced.
-    """
-    return _guided_text(compact(schema), spaced, tool)
-
-
-@lru_cache(maxsize=4096)
-def _guided_text(schema: str, spaced: bool, tool: str) -> tuple[str, bool]:
-    options: dict[str, JSON] = {
-        "whitespace_flexible": False,
-        "item_separator": ", " if spaced else ",",
-        "key_separator": ": " if spaced else ":",
-    }
-    parsed = json.loads(schema)
-    parsed = ({} if parsed else {"not": {}}) if isinstance(parsed, bool) else parsed
-    tries = (
-        ({**parsed, "x-guidance": options}, False),
-        ({**parsed, "x-guidance": {**options, "lenient": True}}, True),
-        ({**_without_look_around(parsed), "x-guidance": {**options, "lenient": True}}, True),
-    )
-    reason = ""
-    for candidate, lenient in tries:
-        text = compact(candidate)
-        failed, messages = llguidance.LLMatcher.validate_grammar_with_warnings(f"start: %json {text}")
-        if not failed:
-            return text, lenient
-        reason = messages[0] if messages else ""
-    raise SchemaError(
-        f"no grammar can be made of its arguments: {reason_of(reason)}", where=tool, fix="simplify the schema"
-    )
-
-
-def _without_look_around(node: JSON) -> Any:
-    if isinstance(node, dict):
-        pattern = node.get("pattern")
-        drop = isinstance(pattern, str) and _LOOK_AROUND.search(pattern)
-        return {key: _without_look_around(value) for key, value in node.items() if not (drop and key == "pattern")}
-    return [_without_look_around(item) for item in node] if isinstance(node, list) else node
-
-
-def reason_of(message: str) -> str:
-    """Return the telling line of llguidance's message."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("error:")]
-    first = lines[0].split("failed to compile JSON schema: ")[-1] if lines else "no reason given"
-    return errors[0].removeprefix("error: ") if errors else first
+def _guided(schema: JSON, spaced: bool, where: str) -> str:
+    return guided(schema, spaced=spaced, where=where).text

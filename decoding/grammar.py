@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,11 +20,13 @@ import llguidance
 import llguidance.hf
 from transformers import PreTrainedTokenizerBase
 
-from schematune.decoding.arguments import Source, arguments_rule, quoted, reason_of, sequence, terminals
+from schematune.decoding.arguments import Source, arguments_rule, quoted, sequence, terminals
 from schematune.decoding.base import Base
+from schematune.decoding.guided import guided, reason_of
 from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.errors import ModelError, SchemaError
 from schematune.schemas.form import Form
+from schematune.schemas.jsontext import JSON
 from schematune.schemas.spans import SpanRules, spans_of
 from schematune.schemas.tool import Tool, ToolSet
 
@@ -87,10 +90,13 @@ class Grammar:
     """A grammar compiled for one tokenizer.
 
     `text` is the Lark grammar, `vocabulary` the number of embeddings of the model (its logits), `stop` the
-    tokens that end a turn. `unenforced` lists what of the schemas the mask does not enforce; outputs are
-    validated all the same. Compiling is cached by text and tokenizer. Raises `SchemaError`, and `ModelError`
-    for a tokenizer that the engine cannot use.
+    tokens that end a turn. Outputs are validated all the same: `unenforced` lists what of the schemas the mask
+    does not hold. Compiling is cached by text and tokenizer. Raises `SchemaError`, and `ModelError` for a
+    tokenizer that the engine cannot use.
     """
+
+    schemas: Mapping[str, JSON] = MappingProxyType({})
+    """The schemas that the grammar was made of, by the name of their tool."""
 
     def __init__(
         self,
@@ -106,7 +112,11 @@ class Grammar:
         self.vocabulary = vocabulary
         self.stop = frozenset(stop)
         self._prototype = _compile(text, _engine(tokenizer, vocabulary, self.stop), keep)
-        self.unenforced = tuple(dict.fromkeys(self._prototype.get_grammar_warnings()))
+
+    @property
+    def unenforced(self) -> tuple[str, ...]:
+        """The keywords of the schemas that are left to be checked, each with the name of its tool."""
+        return tuple(f"{name}: {key}" for name, schema in self.schemas.items() for key in guided(schema).checked)
 
     @classmethod
     def of(
@@ -125,7 +135,20 @@ class Grammar:
         special = special_tokens(base.tokenizer, vocabulary=vocabulary, stop=stop)
         given: Any = {"choice": choice, "spans": spans, "request": request, "now": now, "cut": cut}
         text = tool_grammar(tools, base.renderer.form, special=special, **given)
-        return cls(text, base.tokenizer, vocabulary=vocabulary, stop=stop, keep=not spans)
+        made = cls(text, base.tokenizer, vocabulary=vocabulary, stop=stop, keep=not spans)
+        made.schemas = {tool.name: tool.strict for tool in tools}
+        return made
+
+    @classmethod
+    def of_schema(cls, schema: JSON, base: Base) -> "Grammar":
+        """Compile the grammar of a JSON Schema of any draft, for plain structured output: compact JSON that fits it.
+
+        `schematune.decoding.guided.guided(schema).account(schema)` tells what of it the mask enforces.
+        """
+        text = f"start: %json {guided(schema).text}"
+        made = cls(text, base.tokenizer, vocabulary=vocabulary_of(base.model), stop=base.stop)
+        made.schemas = {"schema": schema}
+        return made
 
     def matcher(self) -> llguidance.LLMatcher:
         """Return a fresh matcher at the start of the grammar."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.merge import Normal
-from schematune.schemas.normal import CHOICES, Document
+from schematune.schemas.normal import Document
 from schematune.schemas.validate import part_validator
 
 __all__ = ["BROKEN", "NearMiss", "near_misses"]
@@ -76,29 +76,16 @@ class _Finder:
 
     def changes(self, schema: JSON, value: JSON, path: Path) -> Iterator[tuple[Path, str, Sequence[JSON]]]:
         """Yield where to change something, which keyword that should break, and to what, the best first."""
-        normal = self._settled(self.document.normal(schema), value)
+        normal = self.document.settled(schema, value)
         yield from ((path, keyword, candidates) for keyword, candidates in _here(normal, value))
         if isinstance(value, Mapping):
-            properties = normal.get("properties", {})
             for key in value:
-                part = properties.get(key, normal.get("additionalProperties", True))
-                yield from self.changes(part, value[key], (*path, key))
+                yield from self.changes(self.document.member(normal, key), value[key], (*path, key))
         elif isinstance(value, list):
             prefix = normal.get("prefixItems", [])
             for place, item in enumerate(value[:3]):
                 part = prefix[place] if place < len(prefix) else normal.get("items", True)
                 yield from self.changes(part, item, (*path, place))
-
-    def _settled(self, normal: Normal, value: JSON) -> Normal:
-        """Make the choices that `value` made."""
-        while any(key in normal for key in CHOICES):
-            key, ways = self.document.ways(normal) or ("", [])
-            fitting = (way for way in ways if (v := part_validator(way, self.document.root)) and v.is_valid(value))
-            way = next(fitting, None)
-            if way is None:
-                return {name: part for name, part in normal.items() if name not in CHOICES}
-            normal = self.document.chosen(normal, key, way)
-        return normal
 
 
 def _here(normal: Normal, value: JSON) -> Iterator[Change]:

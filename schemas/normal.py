@@ -12,6 +12,8 @@ from urllib.parse import unquote
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.merge import ANNOTATIONS, ANY, NEVER, Normal, both
+from schematune.schemas.patterns import matches
+from schematune.schemas.validate import part_validator
 
 __all__ = ["CHOICES", "Document", "negated", "resolve"]
 
@@ -53,6 +55,7 @@ class Document:
         self._known: dict[int, tuple[JSON, Normal]] = {}
         self._ways: dict[int, tuple[Normal, str, list[Normal]]] = {}
         self._chosen: dict[tuple[int, int], tuple[Normal, Normal, Normal]] = {}
+        self._together: dict[tuple[int, ...], JSON] = {}
         self._names: dict[str, JSON] | None = None
 
     def normal(self, schema: JSON, depth: int = 0) -> Normal:
@@ -65,6 +68,27 @@ class Document:
                 raise SchemaError("references lead in a circle", where=str(schema.get("$ref", "")), fix="break it")
             known = self._known[id(schema)] = (schema, self._merge(schema, depth))
         return known[1]
+
+    def settled(self, schema: JSON, value: JSON) -> Normal:
+        """Return the normal form of a part of the document with the choices made that `value` makes."""
+        normal = self.normal(schema)
+        while (found := self.ways(normal)) is not None:
+            key, ways = found
+            fitting = ((way, part_validator(way, self.root)) for way in ways)
+            way = next((way for way, validator in fitting if validator is None or validator.is_valid(value)), None)
+            if way is None:
+                return {name: part for name, part in normal.items() if name not in CHOICES}
+            normal = self.chosen(normal, key, way)
+        return normal
+
+    def member(self, normal: Normal, name: str) -> JSON:
+        """Return the schema of an object's member: what is said of its name, or of all others."""
+        if name in normal.get("properties", {}):
+            return normal["properties"][name]
+        known = [part for pattern, part in normal.get("patternProperties", {}).items() if matches(pattern, name)]
+        if len(known) > 1:
+            return self._together.setdefault(tuple(map(id, known)), {"allOf": known})
+        return known[0] if known else normal.get("additionalProperties", normal.get("unevaluatedProperties", True))
 
     def _merge(self, schema: Mapping[str, JSON], depth: int) -> Normal:
         merged: Normal = _own(schema)

@@ -13,31 +13,17 @@ from schematune.schemas.call import ASK, NO_TOOL, Call
 from schematune.schemas.errors import RenderError
 from schematune.schemas.form import COMPACT, PROBE_NAME, PROBE_USER, ChatTokenizer, Form, native_form, turn_ending
 from schematune.schemas.jsontext import JSON, compact
+from schematune.schemas.order import ordered
 from schematune.schemas.pair import Message, Pair
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["Renderer", "context_text", "ordered"]
-
-
-def ordered(schema: JSON, value: JSON) -> JSON:
-    """Return `value` with the keys of its objects in the order of the schema, others after them.
-
-    >>> ordered({"properties": {"a": {}, "b": {}}}, {"b": 1, "c": 2, "a": 3})
-    {'a': 3, 'b': 1, 'c': 2}
-    """
-    if isinstance(value, Mapping):
-        properties = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
-        keys = [key for key in properties if key in value] + [key for key in value if key not in properties]
-        return {key: ordered(properties.get(key, {}), value[key]) for key in keys}
-    if isinstance(value, list):
-        items = schema.get("items", {}) if isinstance(schema, Mapping) else {}
-        return [ordered(items, item) for item in value]
-    return value
+__all__ = ["Renderer", "context_text"]
 
 
 def _ordered_call(call: Call, tools: ToolSet) -> Call:
     if call.name in tools:
-        return Call(call.name, ordered(tools[call.name].parameters, call.arguments))
+        document = tools[call.name].document
+        return Call(call.name, ordered(call.arguments, document.root, document))
     tool = call.arguments.get("tool")
     if call.name == ASK and isinstance(tool, str) and tool in tools:
         missing = call.arguments.get("missing", [])

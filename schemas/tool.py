@@ -12,6 +12,7 @@ from typing import Any
 from schematune.schemas.call import ASK, NO_TOOL, RESERVED, Call
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, digest
+from schematune.schemas.normal import Document
 from schematune.schemas.sources import read_source
 from schematune.schemas.validate import check_schema, violations
 
@@ -57,6 +58,11 @@ class Tool:
     def fingerprint(self) -> str:
         """SHA-256 of the tool as the model and the grammar see it."""
         return digest(self.openai())
+
+    @cached_property
+    def document(self) -> Document:
+        """The parameters as a document whose parts are brought to normal form once."""
+        return Document(self.parameters)
 
     @cached_property
     def identity(self) -> str:

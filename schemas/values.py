@@ -19,7 +19,7 @@ from schematune.schemas.lexicon import pool
 from schematune.schemas.merge import NEVER, Normal, equal
 from schematune.schemas.normal import CHOICES, Document
 from schematune.schemas.numbers import number
-from schematune.schemas.patterns import from_pattern, matches
+from schematune.schemas.patterns import from_pattern
 from schematune.schemas.strings import text
 from schematune.schemas.validate import Validator, part_validator
 
@@ -316,12 +316,7 @@ class Sampler:
 
     def _member(self, normal: Normal, key: str) -> JSON:
         """Return the schema of a member, as far as its name tells."""
-        if key in normal.get("properties", {}):
-            part = normal["properties"][key]
-        else:
-            part = next((p for n, p in normal.get("patternProperties", {}).items() if matches(n, key)), None)
-            if part is None:
-                part = normal.get("additionalProperties", normal.get("unevaluatedProperties", True))
+        part = self.document.member(normal, key)
         return _TEXT if part is True or part == {} else part
 
     def _add_others(self, normal: Normal, value: dict[str, JSON], room: float, depth: int) -> None:

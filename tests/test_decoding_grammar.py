@@ -12,7 +12,7 @@ from schematune.decoding.grammar import Grammar, tool_grammar
 from schematune.schemas.call import Call
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.form import COMPACT, Form
-from schematune.schemas.render import ordered
+from schematune.schemas.order import ordered
 from schematune.schemas.spans import SpanRules
 from schematune.schemas.tool import ToolSet
 
@@ -267,7 +267,7 @@ def test_fields_follow_the_schema(tiny_loaded: Loaded, given_keys: set[str], cop
     base = tiny_loaded("builtin")
     tools = ToolSet(OPTIONAL)
     grammar = Grammar.of(tools, base, spans=SpanRules({"f": sorted(copied)}), request="x y")
-    call = Call("f", ordered(tools["f"].parameters, {key: "x" for key in given_keys}))
+    call = Call("f", ordered({key: "x" for key in given_keys}, tools["f"].parameters, tools["f"].document))
     assert takes(grammar, base, call.json()) == (not tools.violations(call))
 
 
@@ -289,7 +289,8 @@ def test_what_the_engine_refuses_is_left_to_the_validator(tiny_loaded: Loaded) -
     assert any("uniqueItems" in word for word in grammar.unenforced)
     assert takes(grammar, base, '{"name":"f","arguments":{"ids":[1,1],"code":"ab"}}')
     assert not takes(grammar, base, '{"name":"f","arguments":{"ids":["x"]}}')
-    assert Grammar.of(TOOLS, base).unenforced == ()
+    assert Grammar.of(TOOLS, base).unenforced == ("book.table-2: format",)  # its date may be 30 February
+    assert Grammar.of(ToolSet(CLOCK), base).unenforced == ()
 
 
 def test_a_schema_without_a_grammar_names_the_tool(tiny_loaded: Loaded) -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from schematune import Call, InvalidOutputError, Pair, RenderError, ToolSet
 from schematune.schemas.form import COMPACT, Form, native_form
 from schematune.schemas.jsontext import compact
-from schematune.schemas.render import Renderer, context_text, ordered
+from schematune.schemas.normal import Document
+from schematune.schemas.order import ordered
+from schematune.schemas.render import Renderer, context_text
 
 TOOLS = ToolSet(
     [
@@ -139,7 +141,9 @@ def test_context_and_order() -> None:
     with pytest.raises(RenderError, match="no ISO 8601"):
         context_text({"now": "yesterday"})
     schema: dict[str, Any] = {"properties": {"a": {"items": {"properties": {"x": {}, "y": {}}}}, "b": {}}}
-    assert compact(ordered(schema, {"b": 1, "a": [{"y": 1, "x": 2}]})) == '{"a":[{"x":2,"y":1}],"b":1}'
+    assert (
+        compact(ordered({"b": 1, "a": [{"y": 1, "x": 2}]}, schema, Document(schema))) == '{"a":[{"x":2,"y":1}],"b":1}'
+    )
 
 
 def test_a_tokenizer_without_a_template_is_refused() -> None:
