@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ import llguidance.hf
 import numpy as np
 from tqdm import tqdm
 
-from schematune.decoding.guided import Guided, guided
-from schematune.schemas.errors import ExampleError, ModelError, SchematuneError
+from schematune.decoding.guided import Guided, compiled
+from schematune.schemas.errors import ExampleError, ModelError, SchemaError, SchematuneError
 from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.normal import Document
 from schematune.schemas.order import ordered
@@ -53,9 +53,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A schema as one engine took it: a grammar, the schema whose key order it has, and a check afterwards."""
+    """A schema as one engine took it: a matcher, the schema whose key order it has, and a check afterwards."""
 
-    text: str
+    matcher: llguidance.LLMatcher
     schema: JSON
     check: Callable[[JSON], bool] | None = None
     guided: Guided | None = None
@@ -66,7 +66,7 @@ class Engine:
     """A way from a schema to a grammar; `compile` raises `SchematuneError` where it refuses."""
 
     name: str
-    compile: Callable[[JSON], Compiled]
+    compile: Callable[[JSON, llguidance.LLTokenizer], Compiled]
 
 
 @dataclass
@@ -83,25 +83,28 @@ class Audit:
 def engines() -> list[Engine]:
     """Return the engines that are compared."""
 
-    def alone(lenient: bool) -> Callable[[JSON], Compiled]:
+    def alone(lenient: bool) -> Callable[[JSON, llguidance.LLTokenizer], Compiled]:
         options = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
-        def compile(schema: JSON) -> Compiled:
+        def compile(schema: JSON, tokenizer: llguidance.LLTokenizer) -> Compiled:
             whole = schema if isinstance(schema, Mapping) else {} if schema else {"not": {}}
             text = compact({**whole, "x-guidance": {**options, "lenient": True} if lenient else options})
-            return Compiled(f"start: %json {text}", schema)
+            matcher = llguidance.LLMatcher(tokenizer, f"start: %json {text}", log_level=0)
+            if matcher.is_error():
+                raise SchemaError(matcher.get_error())
+            return Compiled(matcher, schema)
 
         return compile
 
-    def mask(schema: JSON) -> Compiled:
-        found = guided(schema)
-        return Compiled(f"start: %json {found.text}", found.schema, guided=found)
+    def mask(schema: JSON, tokenizer: llguidance.LLTokenizer) -> Compiled:
+        found, matcher = compiled(schema, tokenizer)
+        return Compiled(matcher, found.schema, guided=found)
 
-    def checked(schema: JSON) -> Compiled:
-        found, validator = guided(schema), part_validator(schema, schema)
+    def checked(schema: JSON, tokenizer: llguidance.LLTokenizer) -> Compiled:
+        found, validator = mask(schema, tokenizer), part_validator(schema, schema)
         if validator is None:
-            raise ExampleError("no validator can be made of the schema")
-        return Compiled(f"start: %json {found.text}", found.schema, validator.is_valid, found)
+            raise SchemaError("no validator can be made of the schema")
+        return replace(found, check=validator.is_valid)
 
     return [
         Engine("schematune-mask", mask),
@@ -118,32 +121,27 @@ def audit(cases: Sequence[Case], engine: Engine, tokenizer: Any, *, masks: bool 
     for number, case in enumerate(tqdm(cases, desc=engine.name, unit="schema", disable=quiet)):
         begun = time.perf_counter()
         try:
-            compiled = engine.compile(case.schema)
-            matcher = llguidance.LLMatcher(known, compiled.text, log_level=0)
-            error = matcher.get_error() if matcher.is_error() else ""
-        except (SchematuneError, ValueError) as refused:
-            error = str(refused)
-        if error:
-            found.counts["refused"] += 1
+            taken = engine.compile(case.schema, known)
+        except (SchematuneError, ValueError):
             found.wrong.append(number)
             continue
         found.compile_ms.append((time.perf_counter() - begun) * 1000)
         found.counts["compiled"] += 1
-        if compiled.guided is not None:
-            found.keywords.update(compiled.guided.account(case.schema).values())
-        _judge(case, compiled, matcher, tokenizer, found, number)
+        if taken.guided is not None:
+            found.keywords.update(taken.guided.account(case.schema).values())
+        _judge(case, taken, tokenizer, found, number)
         if masks:
-            found.mask_us += _mask_times(case, matcher, tokenizer)
+            found.mask_us += _mask_times(case, taken.matcher, tokenizer)
     return found
 
 
-def _judge(case: Case, compiled: Compiled, matcher: Any, tokenizer: Any, found: Audit, number: int) -> None:
+def _judge(case: Case, compiled: Compiled, tokenizer: Any, found: Audit, number: int) -> None:
     """Count whether all verdicts on the instances of one case are right, with their own key order and the schema's."""
     document = Document(compiled.schema)
     unsound = strict = strict_ordered = False
     for value, valid in case.tests:
-        taken = _takes(value, compiled, matcher, tokenizer)
-        excused = taken or _takes(_in_order(value, document), compiled, matcher, tokenizer)
+        taken = _takes(value, compiled, tokenizer)
+        excused = taken or _takes(_in_order(value, document), compiled, tokenizer)
         unsound |= not valid and excused
         strict |= valid and not taken
         strict_ordered |= valid and not excused
@@ -163,9 +161,9 @@ def _in_order(value: JSON, document: Document) -> JSON:
         return value
 
 
-def _takes(value: JSON, compiled: Compiled, matcher: Any, tokenizer: Any) -> bool:
+def _takes(value: JSON, compiled: Compiled, tokenizer: Any) -> bool:
     tokens = _tokens(value, tokenizer)
-    matcher = matcher.deep_copy()
+    matcher = compiled.matcher.deep_copy()
     if matcher.validate_tokens(tokens) < len(tokens) or not matcher.consume_tokens(tokens):
         return False
     return bool(matcher.is_accepting()) and (compiled.check is None or compiled.check(value))

@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerBase
 
 from schematune.decoding.arguments import Source, arguments_rule, quoted, sequence, terminals
 from schematune.decoding.base import Base
-from schematune.decoding.guided import guided, reason_of
+from schematune.decoding.guided import compiled, guided, reason_of
 from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.errors import ModelError, SchemaError
 from schematune.schemas.form import Form
@@ -106,12 +106,16 @@ class Grammar:
         vocabulary: int,
         stop: Iterable[int] = (),
         keep: bool = True,
+        matcher: llguidance.LLMatcher | None = None,
     ) -> None:
-        """See the class; `keep` is false for the grammar of one request, which is not worth its place."""
+        """See the class; `keep` is false for the grammar of one request, which is not worth its place.
+
+        A `matcher` is the text compiled already.
+        """
         self.text = text
         self.vocabulary = vocabulary
         self.stop = frozenset(stop)
-        self._prototype = _compile(text, _engine(tokenizer, vocabulary, self.stop), keep)
+        self._prototype = matcher or _compile(text, _engine(tokenizer, vocabulary, self.stop), keep)
 
     @property
     def unenforced(self) -> tuple[str, ...]:
@@ -145,8 +149,10 @@ class Grammar:
 
         `schematune.decoding.guided.guided(schema).account(schema)` tells what of it the mask enforces.
         """
-        text = f"start: %json {guided(schema).text}"
-        made = cls(text, base.tokenizer, vocabulary=vocabulary_of(base.model), stop=base.stop)
+        engine = _engine(base.tokenizer, vocabulary_of(base.model), base.stop)
+        found, matcher = compiled(schema, engine.tokenizer)
+        text = f"start: %json {found.text}"
+        made = cls(text, base.tokenizer, vocabulary=vocabulary_of(base.model), stop=base.stop, matcher=matcher)
         made.schemas = {"schema": schema}
         return made
 

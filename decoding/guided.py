@@ -7,9 +7,10 @@ keyword is which.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 import llguidance
 
@@ -18,7 +19,9 @@ from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.merge import ANNOTATIONS
 
-__all__ = ["Guided", "guided", "reason_of"]
+__all__ = ["Guided", "compiled", "guided", "reason_of"]
+
+T = TypeVar("T")
 
 _MEMBERS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
 _VALUES = ("enum", "const", "default", "examples", "example")
@@ -66,19 +69,46 @@ def guided(schema: JSON, *, spaced: bool = False, where: str = "schema") -> Guid
     return found
 
 
+def compiled(schema: JSON, tokenizer: llguidance.LLTokenizer) -> tuple[Guided, llguidance.LLMatcher]:
+    """Compile a schema for plain structured output in compact JSON; raise `SchemaError`.
+
+    The same as compiling `guided(schema).text`, at half the cost for what the engine takes as it stands.
+    """
+
+    def compile(text: str) -> tuple[llguidance.LLMatcher | None, list[str]]:
+        matcher = llguidance.LLMatcher(tokenizer, text, log_level=0)
+        failed = matcher.is_error()
+        return (None, [matcher.get_error()]) if failed else (matcher, list(matcher.get_grammar_warnings()))
+
+    found, made = _first(schema, False, compile)
+    if made is None or isinstance(found, str):
+        raise SchemaError(f"no grammar can be made of it: {found}", where="schema", fix="simplify the schema")
+    return found, made
+
+
 @lru_cache(maxsize=4096)
 def _guided(text: str, spaced: bool) -> Guided | str:
-    """Return the first form that the engine takes, or why it takes none."""
+    def validate(grammar: str) -> tuple[bool | None, list[str]]:
+        failed, messages = llguidance.LLMatcher.validate_grammar_with_warnings(grammar)
+        return (None if failed else True), list(messages)
+
+    return _first(strict_loads(text), spaced, validate)[0]
+
+
+def _first(
+    schema: JSON, spaced: bool, take: Callable[[str], tuple[T | None, list[str]]]
+) -> tuple[Guided | str, T | None]:
+    """Return the first form that the engine takes with what `take` made of it, or why it takes none."""
     reason = ""
-    for form, lenient in _forms(strict_loads(text)):
+    for form, lenient in _forms(schema):
         written = _text(form.schema, spaced, lenient)
-        failed, messages = llguidance.LLMatcher.validate_grammar_with_warnings(f"start: %json {written}")
-        if not failed:
+        made, messages = take(f"start: %json {written}")
+        if made is not None:
             noted = Counter(_named(messages)) if lenient else Counter[str]()
-            noted["format"] += len(_CALENDAR.findall(compact(form.schema)))
-            return Guided(written, form.schema, form.rewritten, {**+noted, **form.checked})
+            noted["format"] += len(_CALENDAR.findall(written))
+            return Guided(written, form.schema, form.rewritten, {**+noted, **form.checked}), made
         reason = reason or (messages[0] if messages else "")
-    return reason_of(reason)
+    return reason_of(reason) if reason else "nothing fits it", None
 
 
 def _forms(schema: JSON) -> Iterator[tuple[Rewritten, bool]]:
@@ -89,6 +119,8 @@ def _forms(schema: JSON) -> Iterator[tuple[Rewritten, bool]]:
         other = rewritten(schema)
     except (SchemaError, RecursionError):
         pass
+    if other is not None and other.schema is False:
+        return
     if other is not None:
         yield other, False
         yield other, True

@@ -9,7 +9,7 @@ less, and the value is checked.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -25,6 +25,7 @@ __all__ = ["Rewritten", "rewritten"]
 
 _MOST_WAYS = 128
 _MOST_SETS = 32
+_MOST_AT_ONCE = 5
 _DEEPEST = 40
 _SCALAR = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength")
 _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri", "unknown"}
@@ -50,12 +51,14 @@ def rewritten(schema: JSON) -> Rewritten:
     >>> dict(found.rewritten), dict(found.checked)
     ({'dependentRequired': 1}, {})
     """
-    writer = _Writer(Document(schema))
+    writer = _Writer(Document(schema, dynamic=False))
+    for key in ("$dynamicRef", "$recursiveRef"):
+        writer.checked[key] += compact(schema).count(f'"{key}":')
     written = writer.part(schema, 0)
     definitions = {name: part for name, part in writer.definitions.items() if part is not None}
     if definitions and isinstance(written, Mapping):
         written = {**written, "$defs": definitions}
-    return Rewritten(written, writer.rewritten, writer.checked)
+    return Rewritten(written, +writer.rewritten, +writer.checked)
 
 
 class _Writer:
@@ -106,7 +109,7 @@ class _Writer:
                 settled.append(one)
                 continue
             key, ways = found
-            options = [option for way in ways if (option := self.document.chosen(one, key, way)) != NEVER]
+            options = [option for option in self._chosen(one, key, ways) if option != NEVER]
             if key != "anyOf" and len(open_) + len(settled) + len(options) > _MOST_WAYS:
                 self.checked[key] += 1
                 open_.append({name: part for name, part in one.items() if name not in (key, "then", "else")})
@@ -116,6 +119,17 @@ class _Writer:
                 (self.rewritten if exact else self.checked)[key] += 1
             open_ += [option for option in options if self._is_possible(option)]
         return settled
+
+    def _chosen(self, normal: Normal, key: str, ways: Sequence[Normal]) -> list[Normal]:
+        """Make one choice each way; where more ways at once would evaluate more, each set of ways too."""
+        unseen = [name for name in ("unevaluatedProperties", "unevaluatedItems") if name in normal]
+        if key != "anyOf" or not unseen:
+            return [self.document.chosen(normal, key, way) for way in ways]
+        if len(ways) > _MOST_AT_ONCE:
+            self.checked.update(unseen)
+            return [self.document.chosen(normal, key, way, wide=True) for way in ways]
+        sets = [some for many in range(1, len(ways) + 1) for some in combinations(ways, many)]
+        return [self.document.chosen(normal, key, reduce(both, some)) for some in sets]
 
     def _is_possible(self, normal: Normal) -> bool:
         properties = normal.get("properties", {})
@@ -171,6 +185,9 @@ class _Writer:
             fitting = self._fitting(normal, values)
             return {"enum": fitting} if fitting else False
         written: dict[str, JSON] = {key: normal[key] for key in ("type", *_SCALAR) if key in normal}
+        if "multipleOf" in written and not _compiles(compact({"type": "number", "multipleOf": written["multipleOf"]})):
+            del written["multipleOf"]
+            self.checked["multipleOf"] += 1
         self._note(normal)
         self._write_text(normal, written)
         for part in normal.get("allOf", ()):
@@ -188,7 +205,6 @@ class _Writer:
         self.checked["uniqueItems"] += bool(normal.get("uniqueItems")) and normal.get("maxItems", 2) > 1
         for key in ("unevaluatedProperties", "unevaluatedItems"):
             self.checked[key] += key in normal and key.replace("unevaluatedP", "additionalP") not in normal
-        self.checked += Counter()  # drops what was counted zero times
 
     def _note_apart(self, part: Normal, written: dict[str, JSON]) -> None:
         """Take in what could not be merged, as far as it can be; note the rest."""
@@ -276,6 +292,10 @@ class _Writer:
         ):
             self.rewritten["propertyNames"] += 1
             return {**kept, **gone}, {normal["pattern"]: rest}, False
+        if only <= {"minLength", "maxLength"} and not patterns:
+            self.rewritten["propertyNames"] += 1
+            low, high = normal.get("minLength", 0), normal.get("maxLength", "")
+            return {**kept, **gone}, {f"^[\\s\\S]{{{low},{high}}}$": rest}, False
         self.checked["propertyNames"] += 1
         return {**kept, **gone}, patterns, rest
 
@@ -290,6 +310,8 @@ class _Writer:
         need = least - len(required)
         if need <= 0 and most is None:
             return written
+        if not optional and not normal.get("patternProperties"):  # here the engine counts itself
+            return {**written, **{key: normal[key] for key in ("minProperties", "maxProperties") if key in normal}}
         if closed and most is None and comb(len(optional), need) <= _MOST_SETS:
             self.rewritten["minProperties"] += 1
             return _any_of({**written, "required": [*required, *more]} for more in combinations(optional, need))
@@ -300,7 +322,6 @@ class _Writer:
             )
         self.checked["minProperties"] += need > 0
         self.checked["maxProperties"] += most is not None
-        self.checked += Counter()
         return written
 
     def _only(self, written: Mapping[str, JSON], chosen: Any) -> JSON:

@@ -114,7 +114,7 @@ def _merge_objects(merged: dict[str, JSON], other: Mapping[str, JSON]) -> None:
         patterns[pattern] = _all_of((patterns[pattern], part)) if pattern in patterns else part
     rest = _all_of(group["additionalProperties"] for group in (one, other) if "additionalProperties" in group)
     found = {"properties": properties, "patternProperties": patterns, "additionalProperties": rest}
-    merged.update({key: value for key, value in found.items() if value not in ({}, True) or key in merged})
+    merged.update({key: value for key, value in found.items() if key in one or key in other})
 
 
 def _said_of(name: str, group: Mapping[str, JSON]) -> Iterator[JSON]:

@@ -24,6 +24,17 @@ _DEEPEST = 64
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _DROPPED = {"$defs", "definitions", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor",
             "$vocabulary", "allOf", "not", "unevaluatedProperties", "unevaluatedItems", *_REFERENCES}  # fmt: skip
+_SIZED = {"Length": "string", "Items": "array", "Properties": "object"}
+_COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"}  # fmt: skip
+_BOUNDS = {
+    "minimum": ("number", "exclusiveMaximum", 0),
+    "maximum": ("number", "exclusiveMinimum", 0),
+    "exclusiveMinimum": ("number", "maximum", 0),
+    "exclusiveMaximum": ("number", "minimum", 0),
+    **{f"min{what}": (kind, f"max{what}", -1) for what, kind in _SIZED.items()},
+    **{f"max{what}": (kind, f"min{what}", 1) for what, kind in _SIZED.items()},
+}
+_APART = {"type", "required", "properties", *_BOUNDS}
 _TYPES = ("null", "boolean", "number", "string", "array", "object")
 
 
@@ -49,12 +60,17 @@ class Document:
     {'const': 1}
     """
 
-    def __init__(self, root: JSON) -> None:
-        """`root` is what local references point into; `True` where there is nothing."""
+    def __init__(self, root: JSON, *, dynamic: bool = True) -> None:
+        """`root` is what local references point into; `True` where there is nothing.
+
+        With `dynamic`, dynamic references lead where they lead at first sight; else they say nothing.
+        """
         self.root = root
+        self._references = _REFERENCES if dynamic else _REFERENCES[:1]
+        self._closes = dynamic or not any(key in node for node in _nodes(root) for key in _REFERENCES[1:])
         self._known: dict[int, tuple[JSON, Normal]] = {}
         self._ways: dict[int, tuple[Normal, str, list[Normal]]] = {}
-        self._chosen: dict[tuple[int, int], tuple[Normal, Normal, Normal]] = {}
+        self._chosen: dict[tuple[int, int, bool], tuple[Normal, Normal, Normal]] = {}
         self._together: dict[tuple[int, ...], JSON] = {}
         self._names: dict[str, JSON] | None = None
 
@@ -92,7 +108,7 @@ class Document:
 
     def _merge(self, schema: Mapping[str, JSON], depth: int) -> Normal:
         merged: Normal = _own(schema)
-        for key in _REFERENCES:
+        for key in self._references:
             if isinstance(schema.get(key), str):
                 merged = both(merged, self.normal(self.target(schema[key]), depth + 1))
         parts = schema.get("allOf")
@@ -101,7 +117,7 @@ class Document:
         if "not" in schema:
             other = negated(schema["not"])
             merged = both(merged, other if "not" in other else self.normal(other, depth + 1))
-        return _closed(merged, schema)
+        return _closed(merged, schema) if self._closes else merged
 
     def ways(self, schema: Normal) -> tuple[str, list[Normal]] | None:
         """Return the first keyword of a normal form that leaves a choice, and its ways; None where there is none.
@@ -119,9 +135,13 @@ class Document:
             )
         return self._ways[id(schema)][1:]
 
-    def chosen(self, schema: Normal, key: str, way: Normal) -> Normal:
-        """Return the normal form of a schema whose choice `key` is made; the same one for the same three."""
-        known = self._chosen.get((id(schema), id(way)))
+    def chosen(self, schema: Normal, key: str, way: Normal, *, wide: bool = False) -> Normal:
+        """Return the normal form of a schema whose choice `key` is made; the same one for the same arguments.
+
+        Where `unevaluatedProperties` or `unevaluatedItems` stand beside, what fits fits the schema, but not the other way
+        round: a value may fit several ways, each of which evaluates some of it. If `wide`, it is the other way round.
+        """
+        known = self._chosen.get((id(schema), id(way), wide))
         if known is None:
             gone = {
                 key,
@@ -133,7 +153,8 @@ class Document:
             merged = both({name: value for name, value in schema.items() if name not in gone}, way)
             for part in schema.get("allOf", ()):
                 merged = both(merged, part)
-            known = self._chosen[id(schema), id(way)] = (schema, way, _closed(merged, schema))
+            merged = merged if wide or not self._closes else _closed(merged, schema)
+            known = self._chosen[id(schema), id(way), wide] = (schema, way, merged)
         return known[2]
 
     def target(self, reference: str) -> JSON:
@@ -203,7 +224,24 @@ def negated(schema: JSON) -> Normal:
         for name, part in schema.get("properties", {}).items():
             ways.append({"type": "object", "required": [name], "properties": {name: negated(part)}})
         return ways[0] if len(ways) == 1 else {"anyOf": ways} if ways else NEVER
+    if len(keys) == 1:
+        [key] = keys
+        return _beyond(key, schema[key]) if key in _BOUNDS and type(schema[key]) in (int, float) else {"not": schema}
+    if keys <= _APART:
+        members = {key: schema[key] for key in ("properties", "required") if key in schema}
+        parts = [*([members] if members else []), *({key: schema[key]} for key in schema if key in keys - set(members))]
+        ways = [negated(part) for part in parts]
+        if all("not" not in way for way in ways):
+            return {"anyOf": ways}
     return {"not": schema}
+
+
+def _beyond(key: str, bound: float) -> Normal:
+    """Return a schema for what does not keep to a bound."""
+    kind, other, step = _BOUNDS[key]
+    if step and bound + step < 0:
+        return NEVER
+    return {"type": kind, other: bound + step}
 
 
 def _ways(schema: Normal, key: str) -> Iterator[JSON]:
@@ -240,6 +278,9 @@ def _own(schema: Mapping[str, JSON]) -> dict[str, JSON]:
         if isinstance(own.get(edge), bool):
             if own.pop(edge) and bound in own:
                 own[edge] = own.pop(bound)
+    for key in _COUNTS & own.keys():
+        if isinstance(own[key], float) and own[key].is_integer():
+            own[key] = int(own[key])
     if isinstance(own.get("items"), list):
         own["prefixItems"] = own.pop("items")
         if "additionalItems" in own:
@@ -253,8 +294,8 @@ def _own(schema: Mapping[str, JSON]) -> dict[str, JSON]:
             del own[kind]
     if isinstance(own.get("required"), bool):  # draft 3 says it in the member
         del own["required"]
-    if "if" in own and not {"then", "else"} & set(own):
-        del own["if"]
+    if "if" in own and not {"then", "else", "unevaluatedProperties", "unevaluatedItems"} & set(schema):
+        del own["if"]  # beside the last two it counts without then and else: it evaluates
     if "if" not in own:
         own.pop("then", None)
         own.pop("else", None)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from schematune.schemas.call import Call
 from schematune.schemas.jsontext import JSON
+from schematune.schemas.merge import equal
 from schematune.schemas.normal import Document
 from schematune.schemas.pair import Pair
 from schematune.schemas.tool import Tool, ToolSet
@@ -22,18 +23,24 @@ LEAST = 5
 
 
 def ordered(value: JSON, schema: JSON, document: Document) -> JSON:
-    """Return `value` with the keys of its objects in the order of their schema, others after them.
+    """Return `value` as it is written: the keys of its objects in the order of their schema, others after them.
 
-    `document` is what the schema's references point into. Where a schema leaves a choice, it is the first way that the
-    value fits.
+    What is one of an enum is written as it stands there, a whole number where the schema wants an integer without a
+    point. `document` is what the schema's references point into. Where a schema leaves a choice, it is the first way
+    that the value fits.
 
     >>> document = Document({"$ref": "#/$defs/n", "$defs": {"n": {"properties": {"a": {}, "b": {}}}}})
     >>> ordered({"b": 1, "c": 2, "a": 3}, document.root, document)
     {'a': 3, 'b': 1, 'c': 2}
     """
-    if not isinstance(value, Mapping | list):
+    if not isinstance(value, Mapping | list | float):
         return value
     normal = document.settled(schema, value)
+    for listed in (*normal.get("enum", ()), *([normal["const"]] if "const" in normal else [])):
+        if equal(listed, value):
+            return int(listed) if isinstance(listed, float) and listed.is_integer() else listed
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and "integer" in str(normal.get("type")) else value
     if isinstance(value, list):
         prefix, rest = normal.get("prefixItems", []), normal.get("items", True)
         parts = [*prefix, *[rest] * (len(value) - len(prefix))]

@@ -1,0 +1,154 @@
+"""Schemas behind the mask: what is valid is never refused, and what is not is let through only where that is noted."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import llguidance
+import llguidance.hf
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_schemas_normal import ROOT, SCHEMAS, VALUES
+from transformers import AutoTokenizer
+
+from schematune.benchmarks.engines import main, read_suite
+from schematune.decoding.base import BUILTIN, load_base
+from schematune.decoding.grammar import Grammar
+from schematune.decoding.guided import compiled, guided
+from schematune.schemas.errors import ExampleError, SchemaError
+from schematune.schemas.jsontext import compact
+from schematune.schemas.normal import Document
+from schematune.schemas.order import ordered
+from schematune.schemas.validate import is_valid
+
+
+@lru_cache(maxsize=1)
+def tokenizer() -> tuple[Any, llguidance.LLTokenizer]:
+    found: Any = AutoTokenizer.from_pretrained(str(BUILTIN), local_files_only=True)
+    return found, llguidance.hf.from_tokenizer(found)
+
+
+def takes(matcher: llguidance.LLMatcher, value: Any) -> bool:
+    matcher = matcher.deep_copy()
+    tokens = tokenizer()[0].encode(compact(value), add_special_tokens=False)
+    return matcher.validate_tokens(tokens) == len(tokens) and matcher.consume_tokens(tokens) and matcher.is_accepting()
+
+
+@settings(max_examples=250, deadline=None)
+@given(SCHEMAS, st.lists(VALUES, min_size=2, max_size=6))
+def test_the_mask_lets_all_that_is_valid_through_and_notes_what_else(schema: Any, values: list[Any]) -> None:
+    whole = {**ROOT, **schema}
+    try:
+        found, matcher = compiled(whole, tokenizer()[1])
+    except SchemaError:
+        assert not any(is_valid(whole, value) for value in values)
+        return
+    document = Document(found.schema)
+    for value in values:
+        taken = takes(matcher, value) or takes(matcher, ordered(value, document.root, document))
+        if is_valid(whole, value):
+            assert taken, (found.schema, value)
+        elif not found.checked:
+            assert not taken, (found.schema, value)
+
+
+REWRITTEN: list[tuple[Any, list[Any], list[Any]]] = [
+    (
+        {"properties": {"k": {"enum": ["a", "b"]}, "x": {"type": "integer"}}, "required": ["k"], "type": "object",
+         "if": {"properties": {"k": {"const": "a"}}}, "then": {"required": ["x"]}, "additionalProperties": False},
+        [{"k": "b"}, {"k": "a", "x": 1}], [{"k": "a"}, {"x": 1}],
+    ),
+    (
+        {"type": "object", "properties": {"card": {"type": "string"}, "street": {"type": "string"}},
+         "dependencies": {"card": ["street"]}, "additionalProperties": False},
+        [{}, {"street": "s"}, {"card": "c", "street": "s"}], [{"card": "c"}],
+    ),
+    (
+        {"oneOf": [{"type": "object", "properties": {"t": {"const": "a"}}, "required": ["t"]},
+                   {"type": "object", "properties": {"t": {"const": "b"}}, "required": ["t"]}]},
+        [{"t": "a"}, {"t": "b"}], [{"t": "c"}, {}],
+    ),
+    (
+        {"type": "object", "propertyNames": {"enum": ["a", "b"]}, "additionalProperties": {"type": "integer"}},
+        [{}, {"a": 1, "b": 2}], [{"c": 1}, {"a": "x"}],
+    ),
+    ({"type": "object", "propertyNames": {"maxLength": 2}}, [{}, {"ab": 1}], [{"abc": 1}]),
+    (
+        {"type": "object", "properties": {"a": {}, "b": {}}, "additionalProperties": False, "minProperties": 1},
+        [{"a": 1}, {"b": 1}, {"a": 1, "b": 1}], [{}],
+    ),
+    ({"not": {"type": "object"}}, [1, "x", []], [{}]),
+    (
+        {"type": "object", "properties": {"a": {"type": "integer"}},
+         "anyOf": [{"properties": {"b": {"type": "integer"}}, "required": ["b"]}, {"required": ["a"]}],
+         "unevaluatedProperties": False},
+        [{"a": 1}, {"b": 1}, {"a": 1, "b": 1}], [{}, {"a": 1, "c": 1}],
+    ),
+    ({"$ref": "#/$defs/t", "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"},
+      "not": {"type": "string"}}}}, [[], [[], [[]]]], [[1]]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "right", "wrong"), REWRITTEN)
+def test_rewritten_and_wholly_enforced(schema: Any, right: list[Any], wrong: list[Any]) -> None:
+    found, matcher = compiled(schema, tokenizer()[1])
+    assert not found.checked and "checked" not in found.account(schema).values()
+    assert all(is_valid(schema, value) and takes(matcher, value) for value in right)
+    assert not any(is_valid(schema, value) or takes(matcher, value) for value in wrong)
+
+
+@pytest.mark.parametrize(
+    ("schema", "keyword"),
+    [
+        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
+        ({"type": "array", "contains": {"const": 1}}, "contains"),
+        ({"type": "string", "format": "date"}, "format"),
+        ({"type": "string", "pattern": "^(?=a)[a-z]{2}$"}, "pattern"),
+        ({"oneOf": [{"type": "integer"}, {"minimum": 2}]}, "oneOf"),
+        ({"type": "object", "properties": {"a": {}}, "maxProperties": 2}, "maxProperties"),
+        ({"not": {"const": "x"}, "type": "string"}, "not"),
+        ({"$dynamicRef": "#a", "$defs": {"a": {"$dynamicAnchor": "a", "type": "string"}}}, "$dynamicRef"),
+    ],
+)
+def test_what_is_left_to_be_checked_is_told(schema: Any, keyword: str) -> None:
+    assert guided(schema).account(schema)[keyword] == "checked"
+    assert Grammar.of_schema(schema, load_base("builtin")).unenforced == (f"schema: {keyword}",)
+
+
+def test_plain_structured_output_and_what_has_no_grammar() -> None:
+    base = load_base("builtin")
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    grammar = Grammar.of_schema(schema, base)
+    assert takes(grammar.matcher(), {"n": 3}) and not takes(grammar.matcher(), {"n": "x"}) and grammar.unenforced == ()
+    for never in (False, {"anyOf": [False, False]}, {"allOf": [{"type": "string"}, {"type": "integer"}]}):
+        with pytest.raises(SchemaError, match="no grammar can be made"):
+            Grammar.of_schema(never, base)
+
+
+def test_the_audit_counts_verdicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"schema": {"type": "array", "uniqueItems": True},
+         "tests": [{"data": [1, 2], "valid": True}, {"data": [1, 1], "valid": False}]},
+        {"schema": {"properties": {"a": {}, "b": {}}, "type": "object"}, "tests": [{"data": {"b": 1, "a": 1}, "valid": True}]},
+        {"schema": {"type": "integer"}, "tests": [{"data": 1, "valid": True}, {"data": "x", "valid": False}]},
+        {"schema": {}, "tests": []},
+    ]  # fmt: skip
+    path = tmp_path / "schemas.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["--schemas", str(path), "--quiet"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["benchmark"] == "engines" and found["schemas"] == 3
+    mask, whole, alone = (found["engines"][name] for name in ("schematune-mask", "schematune", "llguidance"))
+    assert (mask["compiled"], mask["unsound"], mask["right_ordered"]) == (1.0, 0.3333, 0.6667)
+    assert (whole["unsound"], whole["right"], whole["right_ordered"]) == (0.0, 0.6667, 1.0)
+    assert alone["compiled"] == 0.6667 and mask["keywords"]["checked"] == 1 and mask["mask_us_p50"] > 0
+    assert main(["--schemas", str(tmp_path / "gone")]) == 1 and "no schemas can be read" in capsys.readouterr().err
+    with pytest.raises(ExampleError, match="no test suite"):
+        read_suite(tmp_path, ["draft7"])
