@@ -133,14 +133,16 @@ def test_several_calls_need_parallel_tools(folder: Path) -> None:
 
 
 def test_the_grammar_has_a_say(folder: Path) -> None:
-    """Keys behind a reference are not put in order by the renderer, and the grammar fixes their order."""
+    """Keys are put in the order of the schema, behind references too; a value that spells a token is no text."""
     when = {"properties": {"day": {"type": "string"}, "hour": {"type": "integer"}}, "required": ["day", "hour"]}
     schema = {"properties": {"when": {"$ref": "#/$defs/when"}}, "$defs": {"when": {"type": "object", **when}}}
     tools = ToolSet([{"name": "book", "parameters": schema}])
     right = Pair.of("x", [Call("book", {"when": {"day": "mon", "hour": 1}})])
-    wrong = Pair.of("x", [Call("book", {"when": {"hour": 1, "day": "mon"}})])
+    turned = Pair.of("x", [Call("book", {"when": {"hour": 1, "day": "mon"}})])
+    wrong = Pair.of("x", [Call("book", {"when": {"day": "<|end|>", "hour": 1}})])
     base = _load("builtin", folder)
-    assert len(prove([right], tools, base).rows) == 1
+    [one], [other] = prove([right], tools, base).rows, prove([turned], tools, base).rows
+    assert one.labels == other.labels
     [failure] = prove([wrong], tools, base).failures
     assert failure.kind == "grammar" and "refuses '" in failure.reason
     assert len(prove([wrong], tools, base, grammar=False).rows) == 1
