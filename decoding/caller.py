@@ -9,8 +9,8 @@ loop free.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
@@ -19,12 +19,14 @@ import torch
 from rapidfuzz import fuzz, process, utils
 
 from schematune.decoding.adapter import Adapter, serving_base
+from schematune.decoding.asked import Asked, Request, groups_of, messages_of, out_of_place, text_of
 from schematune.decoding.base import Base, load_base
 from schematune.decoding.drafts import Habits
 from schematune.decoding.grammar import CHOICES, Grammar
-from schematune.decoding.loop import Decoded, Prefix, decode
+from schematune.decoding.loop import Prefix, decode
 from schematune.decoding.mend import Cuts, mended
-from schematune.schemas.call import ASK, NO_TOOL, RESERVED, Answer, Call, Usage
+from schematune.decoding.rows import Decoded, Sampling
+from schematune.schemas.call import RESERVED, Answer, Call, Usage
 from schematune.schemas.contract import Contract
 from schematune.schemas.errors import (
     DecodeError,
@@ -41,26 +43,8 @@ from schematune.schemas.tool import ToolSet
 
 __all__ = ["Caller", "Request"]
 
-Request = str | Sequence[Message]
-"""A request: its text, or OpenAI messages (tool results included) that end with what is to be answered."""
-
 _LEAST_PREFIX = 8
 _MOST_PREFIXES = 4
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """One request, ready to decode; `tokens` is the whole prompt, `milliseconds` what getting ready took."""
-
-    tools: ToolSet
-    choice: str
-    request: str
-    now: str
-    tokens: list[int]
-    prefix: Prefix | None
-    limit: int
-    grammar: Grammar | None = None
-    milliseconds: float = 0.0
 
 
 class Caller:
@@ -71,7 +55,8 @@ class Caller:
     by name and must be the tools it was tuned on. `constrained` decodes behind the grammar; `prompt` is
     `"short"` with an adapter and `"long"` without, or what is said here. `shots` are pairs shown in the
     prompt, all or the `nearest` to the request. `cache_prefix` computes what prompts have in common once.
-    `merge` puts the adapter into the weights. Raises `ModelError`, `ContractError`, `DriftError` (other
+    `sampling` draws tokens in place of taking the likeliest; each request of a batch draws by the same seed. `merge`
+    puts the adapter into the weights. Raises `ModelError`, `ContractError`, `DriftError` (other
     tools than the adapter's) and `SchemaError`.
 
     A caller is called with a request::
@@ -93,6 +78,7 @@ class Caller:
         nearest: int = 0,
         cache_prefix: bool = False,
         max_new_tokens: int = 512,
+        sampling: Sampling | None = None,
         device: str = "auto",
         merge: bool = True,
     ) -> None:
@@ -110,7 +96,7 @@ class Caller:
             self.tools = tools if isinstance(tools, ToolSet) else ToolSet(tools)
             self.base = base if isinstance(base, Base) else load_base(base or "builtin", device=device)
         self.prompt = prompt or ("short" if self.adapter else "long")
-        self.constrained, self.max_new_tokens = constrained, max_new_tokens
+        self.constrained, self.max_new_tokens, self.sampling = constrained, max_new_tokens, sampling
         self.shots, self.nearest, self.cache_prefix = tuple(shots), nearest, cache_prefix
         self._functions = {tool.name: tool.function for tool in self.tools if tool.function is not None}
         self._habits = Habits()
@@ -161,13 +147,13 @@ class Caller:
             )
         values = self._bound(bound or {})
         answers: dict[int, Answer] = {}
-        ready: dict[int, _Asked] = {}
+        ready: dict[int, Asked] = {}
         for place, (request, context, permit) in enumerate(zip(requests, contexts, permits, strict=True)):
             try:
                 ready[place] = self._ask(request, context, permit, choice)
             except SchematuneError as error:
                 answers[place] = Answer.failed(error)
-        for group in _groups(ready, size):
+        for group in groups_of(ready, size):
             decoded = self._decode([ready[place] for place in group])
             for place, result in zip(group, decoded, strict=True):
                 answers[place] = self._finish(ready[place], self._mended(ready[place], result), values)
@@ -186,16 +172,16 @@ class Caller:
     ) -> list[int]:
         """Return the prompt of a request as token ids, as it would be decoded from."""
         tools = self.tools if permit is None else self.tools.subset(permit)
-        return self._render(_messages(request), context, tools)
+        return self._render(messages_of(request), context, tools)
 
     def _ask(
         self, request: Request, context: Mapping[str, str] | None, permit: Sequence[str] | None, choice: str
-    ) -> _Asked:
+    ) -> Asked:
         start = time.perf_counter()
         tools = self.tools if permit is None else self.tools.subset(permit)
         if choice not in CHOICES and choice not in tools.names:
             raise SchemaError(f"there is no choice {choice!r}", where="choice", fix=f"known: {', '.join(CHOICES)}")
-        messages = _messages(request)
+        messages = messages_of(request)
         tokens = self._render(messages, context, tools)
         room = self.base.context - len(tokens)
         if room < 1:
@@ -205,13 +191,13 @@ class Caller:
                 where="request",
                 fix=shorter,
             )
-        said: Any = {"request": _text(messages), "now": (context or {}).get("now", "")}
+        said: Any = {"request": text_of(messages), "now": (context or {}).get("now", "")}
         prefix = self._prefix(tokens, context, permit, tools) if self.cache_prefix else None
-        asked = _Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=min(self.max_new_tokens, room))
+        asked = Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=min(self.max_new_tokens, room))
         grammar = self._grammar(asked) if self.constrained else None
         return replace(asked, grammar=grammar, milliseconds=(time.perf_counter() - start) * 1000)
 
-    def _grammar(self, asked: _Asked, cut: Cuts | None = None) -> Grammar:
+    def _grammar(self, asked: Asked, cut: Cuts | None = None) -> Grammar:
         said: Any = {"request": asked.request, "now": asked.now, "cut": cut}
         return Grammar.of(asked.tools, self.base, choice=asked.choice, spans=self.spans, **said)
 
@@ -221,7 +207,7 @@ class Caller:
         shown = tools if self.prompt == "long" else None
         shots = self.shots
         if self.nearest and shots:
-            shots = () if probe else self._nearest(_text(messages))
+            shots = () if probe else self._nearest(text_of(messages))
         return self.base.renderer.prompt(messages, context=context, tools=shown, shots=shots)
 
     def _nearest(self, request: str) -> tuple[Pair, ...]:
@@ -254,7 +240,7 @@ class Caller:
         fits = prefix and len(tokens) > len(prefix.tokens) and tuple(tokens[: len(prefix.tokens)]) == prefix.tokens
         return prefix if fits else None
 
-    def _decode(self, asked: list[_Asked]) -> list[Decoded | SchematuneError]:
+    def _decode(self, asked: list[Asked]) -> list[Decoded | SchematuneError]:
         prefix = asked[0].prefix
         known = len(prefix.tokens) if prefix else 0
         try:
@@ -268,13 +254,14 @@ class Caller:
                     stop=self.base.stop,
                     prefix=prefix,
                     habits=self._habits,
+                    sampling=self.sampling,
                 )
             )
         except torch.OutOfMemoryError as error:
             reason = str(error).splitlines()[0]
             return [DecodeError(f"the device has too little memory: {reason}", fix="a smaller size=...")] * len(asked)
 
-    def _mended(self, asked: _Asked, decoded: Decoded | SchematuneError) -> Decoded | SchematuneError:
+    def _mended(self, asked: Asked, decoded: Decoded | SchematuneError) -> Decoded | SchematuneError:
         """Decode anew where two arguments took the same words, which the adapter's pairs never do."""
         if isinstance(decoded, SchematuneError) or not (decoded.finished and asked.grammar and self.spans):
             return decoded
@@ -293,7 +280,7 @@ class Caller:
             return decoded  # no call, or memory ran out: what is wrong with it is said where it is checked
 
     def _finish(
-        self, asked: _Asked, decoded: Decoded | SchematuneError, bound: Mapping[str, Mapping[str, JSON]]
+        self, asked: Asked, decoded: Decoded | SchematuneError, bound: Mapping[str, Mapping[str, JSON]]
     ) -> Answer:
         if isinstance(decoded, SchematuneError):
             return Answer.failed(decoded, usage=Usage(len(asked.tokens), 0, 0, asked.milliseconds))
@@ -315,7 +302,7 @@ class Caller:
         }
         return Answer.of(calls, text=decoded.text, usage=usage, functions=self._functions, bound=bound, unbound=unbound)
 
-    def _checked(self, asked: _Asked, decoded: Decoded) -> tuple[Call, ...]:
+    def _checked(self, asked: Asked, decoded: Decoded) -> tuple[Call, ...]:
         if not decoded.finished:
             full = asked.limit < self.max_new_tokens
             raise TruncatedError(
@@ -325,7 +312,7 @@ class Caller:
             )
         calls = self.base.renderer.parse(decoded.text)
         wrong = [line for call in calls for line in asked.tools.violations(call)]
-        wrong += _out_of_place(calls, asked)
+        wrong += out_of_place(calls, asked)
         if wrong:
             raise InvalidOutputError(
                 f"the output does not fit the tools: {wrong[0]}",
@@ -356,44 +343,3 @@ def _toolset(tools: Any, contract: Contract) -> ToolSet | None:
     plain = ToolSet(tools, parallel=contract.parallel)
     bound = [name for name in contract.bound_names if any(name in tool.properties for tool in plain)]
     return ToolSet(tools, parallel=contract.parallel, bound=bound) if bound else plain
-
-
-def _messages(request: Request) -> list[Message]:
-    messages: list[Message] = [{"role": "user", "content": request}] if isinstance(request, str) else list(request)
-    right = all(isinstance(message, Mapping) and message.get("role") for message in messages)
-    if not right or not _text(messages).strip():
-        raise RenderError("a request without a user's words", where="request", fix="give text, or OpenAI messages")
-    return messages
-
-
-def _text(messages: Sequence[Message]) -> str:
-    """Return the last user message, of which copied arguments are spans."""
-    users = [message.get("content") for message in messages if message.get("role") == "user"]
-    return users[-1] if users and isinstance(users[-1], str) else ""
-
-
-def _groups(ready: Mapping[int, _Asked], size: int) -> Iterator[list[int]]:
-    """Yield the places of requests to decode together: of one prefix, of like length."""
-    order = sorted(ready, key=lambda place: (id(ready[place].prefix), len(ready[place].tokens)))
-    group: list[int] = []
-    for place in order:
-        if group and (len(group) >= max(size, 1) or ready[place].prefix is not ready[group[0]].prefix):
-            yield group
-            group = []
-        group.append(place)
-    if group:
-        yield group
-
-
-def _out_of_place(calls: Sequence[Call], asked: _Asked) -> list[str]:
-    """Say what is wrong with the calls as a whole: what the grammar would not have let through."""
-    names = [call.name for call in calls]
-    wrong = [f"{name}: stands beside other calls" for name in names if name in RESERVED and len(names) > 1]
-    if len(names) > 1 and not asked.tools.parallel:
-        wrong.append(f"{len(names)} calls, where one is allowed")
-    for call in calls:
-        served = call.arguments.get("tool") if call.name == ASK else call.name
-        allowed = {"auto": True, "none": call.name == NO_TOOL, "required": call.name != NO_TOOL}
-        if not allowed.get(asked.choice, served == asked.choice):
-            wrong.append(f"{call.name}: not among what the choice {asked.choice!r} allows")
-    return wrong

@@ -1,4 +1,4 @@
-"""The generation loop: greedy, with the tokens that the grammar forces appended in one forward pass.
+"""The generation loop: with the tokens that the grammar forces appended in one forward pass.
 
 `decode` takes prompts as token ids and a grammar (or none) for each, and gives each row what it would give it
 alone. Behind a grammar, a pass also reads a draft of what may follow (`schematune.decoding.drafts`), which is
@@ -12,43 +12,18 @@ import copy
 import inspect
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import takewhile
 from typing import Any
 
-import llguidance
-import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from schematune.decoding.closing import Closer, window
 from schematune.decoding.drafts import Drafts, Habits
 from schematune.decoding.grammar import Grammar
+from schematune.decoding.rows import Decoded, Row, Sampling
 
-__all__ = ["Decoded", "Prefix", "can_batch", "decode", "log_likelihoods"]
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """One decoded row.
-
-    `text` and `tokens` are the completion without the token that ends it. `finished` is false where the token
-    limit cut it off; `closed` counts the tokens that were written only to end it before that. `passes` counts the row's forward passes, `forced` the tokens that the grammar gave
-    without one, `drafted` those confirmed in the pass of an earlier one; `milliseconds` run from the start of `decode` to the row's end. `logprob` sums the model's
-    own log-probabilities (before the mask) of the tokens that were not forced, the ending included.
-    """
-
-    text: str
-    tokens: tuple[int, ...]
-    finished: bool
-    passes: int
-    forced: int
-    drafted: int
-    milliseconds: float
-    logprob: float
-    closed: int = 0
+__all__ = ["Prefix", "can_batch", "decode", "log_likelihoods"]
 
 
 class Prefix:
@@ -93,20 +68,23 @@ def decode(
     prefix: Prefix | None = None,
     draft: bool = True,
     habits: Habits | None = None,
+    sampling: Sampling | Sequence[Sampling | None] | None = None,
 ) -> list[Decoded]:
-    """Decode a completion for each prompt (token ids), greedily, under its grammar or freely where it is None.
+    """Decode a completion for each prompt (token ids), under its grammar or freely where it is None.
 
     `max_new_tokens` is one limit or one for each row; `stop` are the tokens that end a completion. With
     `prefix`, prompts hold only what follows it (at least one token). `draft` lets rows behind a grammar copy
     from their prompts several tokens a pass, where the model's attention allows it, and guess by the `habits` of
-    earlier completions, to which these are added; the result is the same.
+    earlier completions, to which these are added; the result is the same. Greedy, unless `sampling` (one, or one for
+    each row) says how tokens are drawn; a row draws the same alone and in a batch.
     """
     start = time.perf_counter()
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
+    draws = [sampling] * len(prompts) if sampling is None or isinstance(sampling, Sampling) else list(sampling)
     together = can_batch(model)
     rows = [
-        _Row(list(prompt), grammar, limit, tokenizer)
-        for prompt, grammar, limit in zip(prompts, grammars, limits, strict=True)
+        Row(list(prompt), grammar, limit, tokenizer, drawn)
+        for prompt, grammar, limit, drawn in zip(prompts, grammars, limits, draws, strict=True)
     ]
     for row, prompt in zip(rows, prompts, strict=True):
         if draft and together and row.matcher is not None:
@@ -153,143 +131,7 @@ def _parameters(kind: Any) -> frozenset[str]:
     return frozenset(inspect.signature(kind.forward).parameters)
 
 
-@dataclass
-class _Row:
-    """One row in the making; `block` holds the tokens that the next pass reads, `ahead` the draft after them."""
-
-    block: list[int]
-    grammar: Grammar | None
-    limit: int
-    tokenizer: PreTrainedTokenizerBase
-    drafts: Drafts | None = None
-    habits: Habits | None = None
-    end: list[int] | None = None
-    closing: int = 0
-    ahead: list[int] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
-    matcher: llguidance.LLMatcher | None = None
-    finished: bool = False
-    done: bool = False
-    passes: int = 0
-    forced: int = 0
-    drafted: int = 0
-    logprob: float = 0.0
-    milliseconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.grammar is not None:
-            self.matcher = self.grammar.matcher()
-            prompt, self.block = self.block, []
-            self._force()
-            self.block = prompt + self.block
-
-    @property
-    def closed(self) -> int:
-        """Tokens written only to end the row before its limit."""
-        return self.closing if self.tokens is self.end else 0
-
-    def take(self, logits: torch.Tensor, tops: list[int], stop: frozenset[int]) -> int:
-        """Choose what follows by the `logits` (1 + draft, vocabulary) of a pass, whose highest are `tops`.
-
-        Returns how many tokens of the draft were confirmed; the others must leave the cache.
-        """
-        ahead, read = self.ahead, 0
-        self.passes += 1
-        while True:
-            token = self._choose(logits[read], tops[read])
-            self.logprob += float(logits[read, token] - logits[read].logsumexp(dim=-1))
-            self._accept(token, stop)
-            same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(self.block, ahead[read:], strict=False)))
-            if self.done:
-                return read
-            whole = same == len(self.block)
-            read += same
-            self.drafted += same
-            self.block = self.block[same:]
-            if not whole:
-                break
-        self.look_ahead()
-        return read
-
-    def _choose(self, logits: torch.Tensor, top: int) -> int:
-        """Return the most likely token that the grammar allows."""
-        # mostly the model's own choice is allowed: asking that is cheaper than the whole mask
-        if self.matcher is None or self.matcher.validate_tokens([top]) == 1:
-            return top
-        return int(_masked(logits, self.matcher).argmax())
-
-    def _accept(self, token: int, stop: frozenset[int]) -> None:
-        """Take the chosen token and what the grammar forces after it."""
-        if token in stop:
-            self.finished = self.done = True
-            return
-        self.block = [token]
-        self.tokens.append(token)
-        if self.matcher is not None:
-            if self.matcher.consume_token(token):
-                self._force()
-            else:
-                self.matcher = None  # an engine limit: go on freely, the output is validated afterwards
-        if len(self.tokens) >= self.limit and not self.finished:
-            self._look_for_end()
-            self._close()
-
-    def _close(self) -> None:
-        """End where the tokens run out: as was last seen to be possible, or cut off."""
-        self.finished = self.end is not None
-        self.tokens = self.tokens[: self.limit] if self.end is None else self.end
-        self.done = True
-
-    def _look_for_end(self) -> None:
-        """Near the limit, see how the row could still end; where it could only before, end it there."""
-        room = self.limit - len(self.tokens)
-        if self.grammar is None or self.matcher is None or self.done or room > window(self.limit):
-            return
-        closer = Closer.of(self.tokenizer, self.grammar.vocabulary)
-        end = closer(self.matcher, self.tokens, room) if room >= 0 else None
-        if end is not None:
-            self.end, self.closing = self.tokens + end, len(end)
-        elif self.end is not None:
-            self._close()
-
-    def _force(self) -> None:
-        assert self.matcher is not None
-        forced = self.matcher.compute_ff_tokens()
-        # text that spells an added token is tokenised to it, which the grammar does not take: stop before it
-        forced = forced[: self.matcher.validate_tokens(forced)] if forced else forced
-        if forced and self.matcher.consume_tokens(forced):
-            self.tokens += forced
-            self.block += forced
-            self.forced += len(forced)
-        if self.matcher.is_error():
-            self.matcher = None
-        elif self.matcher.is_stopped() and len(self.tokens) <= self.limit:
-            self.finished = self.done = True
-
-    def look_ahead(self) -> None:
-        """Draft what may follow: what the prompt says next, or what usually does, as far as the grammar allows it."""
-        self._look_for_end()
-        self.ahead = []
-        if self.drafts is None or self.matcher is None or self.done:
-            return
-        ahead = self.drafts(self.tokens)
-        taken = self.matcher.validate_tokens(ahead) if ahead else 0
-        if not taken and self.habits is not None:
-            ahead = self.habits(self.tokens, self.drafts.said)
-            taken = self.matcher.validate_tokens(ahead) if ahead else 0
-        self.ahead = ahead[:taken]
-
-    def decoded(self) -> Decoded:
-        text = self.tokenizer.decode(self.tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        counts = self.passes, self.forced, self.drafted
-        return Decoded(
-            str(text), tuple(self.tokens), self.finished, *counts, self.milliseconds, self.logprob, self.closed
-        )
-
-
-def _decode(
-    model: PreTrainedModel, rows: list[_Row], stop: frozenset[int], prefix: Prefix | None, start: float
-) -> None:
+def _decode(model: PreTrainedModel, rows: list[Row], stop: frozenset[int], prefix: Prefix | None, start: float) -> None:
     """Decode `rows` together, until all are done."""
     active = [row for row in rows if not row.done]
     feed = _Feed(model, len(active), prefix) if active else None
@@ -311,17 +153,6 @@ def _decode(
         feed.give_up(given_up)
     for row in rows:
         row.milliseconds = row.milliseconds or (time.perf_counter() - start) * 1000
-
-
-def _masked(logits: torch.Tensor, matcher: llguidance.LLMatcher) -> torch.Tensor:
-    allowed = allowed_tokens(matcher, logits.shape[0]).to(logits.device)
-    return logits.masked_fill(~allowed, float("-inf"))
-
-
-def allowed_tokens(matcher: llguidance.LLMatcher, vocabulary: int) -> torch.Tensor:
-    """Return which tokens the grammar allows next: bool, shape (vocabulary,), on the CPU."""
-    bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-    return torch.from_numpy(np.unpackbits(bits, count=vocabulary, bitorder="little").view(np.bool_))
 
 
 class _Feed:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from schematune.decoding.base import Base
-from schematune.decoding.loop import Decoded, log_likelihoods
+from schematune.decoding.loop import log_likelihoods
+from schematune.decoding.rows import Decoded
 from schematune.schemas.call import Call
 from schematune.schemas.spans import Copied, SpanRules, clash
 from schematune.schemas.tool import ToolSet

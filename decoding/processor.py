@@ -13,7 +13,7 @@ import torch
 from outlines.processors.base_logits_processor import OutlinesLogitsProcessor
 
 from schematune.decoding.grammar import Grammar
-from schematune.decoding.loop import allowed_tokens
+from schematune.decoding.rows import allowed_tokens
 from schematune.schemas.errors import DecodeError
 
 __all__ = ["GrammarProcessor"]

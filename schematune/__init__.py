@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from schematune.decoding.adapter import Adapter
     from schematune.decoding.base import Base, load_base
     from schematune.decoding.caller import Caller
+    from schematune.decoding.rows import Sampling
     from schematune.trainer.tune import tune
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "PromptTooLongError",
     "RenderError",
     "Report",
+    "Sampling",
     "SchemaError",
     "SchematuneError",
     "Teacher",
@@ -88,6 +90,7 @@ _LATER = {
     "Base": "schematune.decoding.base",
     "Caller": "schematune.decoding.caller",
     "Report": "schematune.benchmarks.compare",
+    "Sampling": "schematune.decoding.rows",
     "compare": "schematune.benchmarks.compare",
     "load_base": "schematune.decoding.base",
     "tune": "schematune.trainer.tune",

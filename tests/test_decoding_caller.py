@@ -162,7 +162,7 @@ def test_free_decoding_is_checked(tiny_loaded: Loaded) -> None:
 def _free(tiny_loaded: Loaded, monkeypatch: pytest.MonkeyPatch, text: str, **options: Any) -> Any:
     """Answer with `text` as what the model says: what is tested is the checking of it."""
     from schematune.decoding import caller as module
-    from schematune.decoding.loop import Decoded
+    from schematune.decoding.rows import Decoded
 
     said = Decoded(text, (1, 2), True, 2, 0, 0, 1.0, 0.0)
     monkeypatch.setattr(module, "decode", lambda model, tokenizer, prompts, grammars, **rest: [said] * len(prompts))

@@ -11,7 +11,8 @@ from tiny import FAMILIES
 from schematune.decoding.base import Base, load_base
 from schematune.decoding.drafts import LONGEST, Drafts, Habits
 from schematune.decoding.grammar import Grammar
-from schematune.decoding.loop import Decoded, Prefix, decode, log_likelihoods
+from schematune.decoding.loop import Prefix, decode, log_likelihoods
+from schematune.decoding.rows import Decoded
 from schematune.schemas.spans import SpanRules
 from schematune.schemas.tool import ToolSet
 

@@ -11,7 +11,8 @@ from tiny import FAMILIES
 
 from schematune.decoding.base import Base
 from schematune.decoding.grammar import Grammar
-from schematune.decoding.loop import Prefix, allowed_tokens, can_batch, decode
+from schematune.decoding.loop import Prefix, can_batch, decode
+from schematune.decoding.rows import allowed_tokens
 from schematune.schemas.spans import SpanRules, is_span
 from schematune.schemas.tool import ToolSet
 
