@@ -2,15 +2,30 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from schematune.decoding.grammar import Grammar
-from schematune.decoding.loop import Prefix
-from schematune.schemas.call import ASK, NO_TOOL, RESERVED, Call
-from schematune.schemas.errors import RenderError
+from schematune.schemas.call import ASK, CHOICES, NO_TOOL, RESERVED, Answer, Call
+from schematune.schemas.errors import DecodeError, InvalidOutputError, RenderError, SchemaError
+from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Message
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["Asked", "Request", "groups_of", "messages_of", "out_of_place", "text_of"]
+if TYPE_CHECKING:
+    from schematune.decoding.grammar import Grammar
+    from schematune.decoding.loop import Prefix
+
+__all__ = [
+    "Asked",
+    "Request",
+    "answered",
+    "bound_values",
+    "checked",
+    "chosen_tools",
+    "groups_of",
+    "messages_of",
+    "rows_of",
+    "text_of",
+]
 
 Request = str | Sequence[Message]
 """A request: its text, or OpenAI messages (tool results included) that end with what is to be answered."""
@@ -25,9 +40,9 @@ class Asked:
     request: str
     now: str
     tokens: list[int]
-    prefix: Prefix | None
+    prefix: "Prefix | None"
     limit: int
-    grammar: Grammar | None = None
+    grammar: "Grammar | None" = None
     milliseconds: float = 0.0
 
 
@@ -59,15 +74,71 @@ def groups_of(ready: Mapping[int, Asked], size: int) -> Iterator[list[int]]:
         yield group
 
 
-def out_of_place(calls: Sequence[Call], asked: Asked) -> list[str]:
+def checked(calls: Sequence[Call], tools: ToolSet, choice: str, *, text: str, fix: str = "") -> tuple[Call, ...]:
+    """Return the calls of an output, `text`, where they fit `tools` and `choice`; raises `InvalidOutputError`."""
+    wrong = [line for call in calls for line in tools.violations(call)] + _out_of_place(calls, tools, choice)
+    if wrong:
+        raise InvalidOutputError(f"the output does not fit the tools: {wrong[0]}", fix=fix, text=text, violations=wrong)
+    return tuple(calls)
+
+
+def _out_of_place(calls: Sequence[Call], tools: ToolSet, choice: str) -> list[str]:
     """Say what is wrong with the calls as a whole: what the grammar would not have let through."""
     names = [call.name for call in calls]
     wrong = [f"{name}: stands beside other calls" for name in names if name in RESERVED and len(names) > 1]
-    if len(names) > 1 and not asked.tools.parallel:
+    if len(names) > 1 and not tools.parallel:
         wrong.append(f"{len(names)} calls, where one is allowed")
     for call in calls:
         served = call.arguments.get("tool") if call.name == ASK else call.name
         allowed = {"auto": True, "none": call.name == NO_TOOL, "required": call.name != NO_TOOL}
-        if not allowed.get(asked.choice, served == asked.choice):
-            wrong.append(f"{call.name}: not among what the choice {asked.choice!r} allows")
+        if not allowed.get(choice, served == choice):
+            wrong.append(f"{call.name}: not among what the choice {choice!r} allows")
     return wrong
+
+
+def chosen_tools(tools: ToolSet, permit: Sequence[str] | None, choice: str) -> ToolSet:
+    """Return the tools permitted for a request; raises `SchemaError` for names that are not known."""
+    permitted = tools if permit is None else tools.subset(permit)
+    if choice not in CHOICES and choice not in permitted.names:
+        raise SchemaError(f"there is no choice {choice!r}", where="choice", fix=f"known: {', '.join(CHOICES)}")
+    return permitted
+
+
+def bound_values(tools: ToolSet, values: Mapping[str, JSON]) -> dict[str, dict[str, JSON]]:
+    """Return the bound arguments' values by tool; raises `SchemaError` for an argument that no tool has."""
+    known = {name for tool in tools for name in tool.bound}
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise SchemaError(
+            f"no tool has the bound argument {unknown[0]!r}",
+            where="bound",
+            fix=f"known: {', '.join(sorted(known)) or 'none'}",
+        )
+    given = {tool.name: {n: values[n] for n in tool.bound if n in values} for tool in tools}
+    return {name: arguments for name, arguments in given.items() if arguments}
+
+
+def answered(calls: Sequence[Call], tools: ToolSet, bound: Mapping[str, Mapping[str, JSON]], **rest: Any) -> Answer:
+    """Return the answer of calls that fit, with the functions behind them and what the program has bound."""
+    functions = {tool.name: tool.function for tool in tools if tool.function is not None}
+    unbound = {
+        name: lacking
+        for name in {call.name for call in calls} - set(RESERVED)
+        if (lacking := tuple(n for n in tools[name].bound if n not in bound.get(name, {})))
+    }
+    return Answer.of(calls, functions=functions, bound=bound, unbound=unbound, **rest)
+
+
+def rows_of(
+    requests: Sequence[Request],
+    contexts: Sequence[Mapping[str, str] | None] | None,
+    permits: Sequence[Sequence[str] | None] | None,
+) -> list[tuple[Request, Mapping[str, str] | None, Sequence[str] | None]]:
+    """Return the requests of a batch, each with its context and its permit; raises `DecodeError` for other lengths."""
+    contexts = [None] * len(requests) if contexts is None else contexts
+    permits = [None] * len(requests) if permits is None else permits
+    if not len(requests) == len(contexts) == len(permits):
+        raise DecodeError(
+            f"{len(requests)} requests, {len(contexts)} contexts, {len(permits)} permits", fix="one for each"
+        )
+    return list(zip(requests, contexts, permits, strict=True))

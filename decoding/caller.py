@@ -19,18 +19,28 @@ import torch
 from rapidfuzz import fuzz, process, utils
 
 from schematune.decoding.adapter import Adapter, serving_base
-from schematune.decoding.asked import Asked, Request, groups_of, messages_of, out_of_place, text_of
+from schematune.decoding.asked import (
+    Asked,
+    Request,
+    answered,
+    bound_values,
+    checked,
+    chosen_tools,
+    groups_of,
+    messages_of,
+    rows_of,
+    text_of,
+)
 from schematune.decoding.base import Base, load_base
 from schematune.decoding.drafts import Habits
-from schematune.decoding.grammar import CHOICES, Grammar
+from schematune.decoding.grammar import Grammar
 from schematune.decoding.loop import Prefix, decode
 from schematune.decoding.mend import Cuts, mended
 from schematune.decoding.rows import Decoded, Sampling
-from schematune.schemas.call import RESERVED, Answer, Call, Usage
+from schematune.schemas.call import Answer, Call, Usage
 from schematune.schemas.contract import Contract
 from schematune.schemas.errors import (
     DecodeError,
-    InvalidOutputError,
     PromptTooLongError,
     RenderError,
     SchemaError,
@@ -98,7 +108,6 @@ class Caller:
         self.prompt = prompt or ("short" if self.adapter else "long")
         self.constrained, self.max_new_tokens, self.sampling = constrained, max_new_tokens, sampling
         self.shots, self.nearest, self.cache_prefix = tuple(shots), nearest, cache_prefix
-        self._functions = {tool.name: tool.function for tool in self.tools if tool.function is not None}
         self._habits = Habits()
         self._prefixes: OrderedDict[Any, Prefix | None] = OrderedDict()
 
@@ -139,18 +148,13 @@ class Caller:
         A request that fails is an answer with status `"error"` in its place. Raises `DecodeError` only where
         the lists differ in length, and `SchemaError` for a bound argument that no tool has.
         """
-        contexts = [None] * len(requests) if contexts is None else contexts
-        permits = [None] * len(requests) if permits is None else permits
-        if not len(requests) == len(contexts) == len(permits):
-            raise DecodeError(
-                f"{len(requests)} requests, {len(contexts)} contexts, {len(permits)} permits", fix="one for each"
-            )
-        values = self._bound(bound or {})
+        rows = rows_of(requests, contexts, permits)
+        values = bound_values(self.tools, bound or {})
         answers: dict[int, Answer] = {}
         ready: dict[int, Asked] = {}
-        for place, (request, context, permit) in enumerate(zip(requests, contexts, permits, strict=True)):
+        for place, row in enumerate(rows):
             try:
-                ready[place] = self._ask(request, context, permit, choice)
+                ready[place] = self._ask(*row, choice)
             except SchematuneError as error:
                 answers[place] = Answer.failed(error)
         for group in groups_of(ready, size):
@@ -178,9 +182,7 @@ class Caller:
         self, request: Request, context: Mapping[str, str] | None, permit: Sequence[str] | None, choice: str
     ) -> Asked:
         start = time.perf_counter()
-        tools = self.tools if permit is None else self.tools.subset(permit)
-        if choice not in CHOICES and choice not in tools.names:
-            raise SchemaError(f"there is no choice {choice!r}", where="choice", fix=f"known: {', '.join(CHOICES)}")
+        tools = chosen_tools(self.tools, permit, choice)
         messages = messages_of(request)
         tokens = self._render(messages, context, tools)
         room = self.base.context - len(tokens)
@@ -295,12 +297,7 @@ class Caller:
         usage = Usage(len(asked.tokens), len(decoded.tokens), decoded.passes, milliseconds, decoded.closed)
         if error is not None:
             return Answer.failed(error, text=decoded.text, usage=usage)
-        unbound = {
-            name: lacking
-            for name in {call.name for call in calls} - set(RESERVED)
-            if (lacking := tuple(n for n in self.tools[name].bound if n not in bound.get(name, {})))
-        }
-        return Answer.of(calls, text=decoded.text, usage=usage, functions=self._functions, bound=bound, unbound=unbound)
+        return answered(calls, self.tools, bound, text=decoded.text, usage=usage)
 
     def _checked(self, asked: Asked, decoded: Decoded) -> tuple[Call, ...]:
         if not decoded.finished:
@@ -310,30 +307,9 @@ class Caller:
                 fix=f"the context of {self.base.context} is full: a shorter prompt" if full else "raise max_new_tokens",
                 text=decoded.text,
             )
+        fix = "" if self.constrained else "decode with constrained=True"
         calls = self.base.renderer.parse(decoded.text)
-        wrong = [line for call in calls for line in asked.tools.violations(call)]
-        wrong += out_of_place(calls, asked)
-        if wrong:
-            raise InvalidOutputError(
-                f"the output does not fit the tools: {wrong[0]}",
-                fix="" if self.constrained else "decode with constrained=True",
-                text=decoded.text,
-                violations=wrong,
-            )
-        return calls
-
-    def _bound(self, values: Mapping[str, JSON]) -> dict[str, dict[str, JSON]]:
-        """Return the bound arguments' values by tool."""
-        known = {name for tool in self.tools for name in tool.bound}
-        unknown = [name for name in values if name not in known]
-        if unknown:
-            raise SchemaError(
-                f"no tool has the bound argument {unknown[0]!r}",
-                where="bound",
-                fix=f"known: {', '.join(sorted(known)) or 'none'}",
-            )
-        given = {tool.name: {n: values[n] for n in tool.bound if n in values} for tool in self.tools}
-        return {name: arguments for name, arguments in given.items() if arguments}
+        return checked(calls, asked.tools, asked.choice, text=decoded.text, fix=fix)
 
 
 def _toolset(tools: Any, contract: Contract) -> ToolSet | None:

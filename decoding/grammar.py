@@ -23,17 +23,14 @@ from transformers import PreTrainedTokenizerBase
 from schematune.decoding.arguments import Source, arguments_rule, quoted, sequence, terminals
 from schematune.decoding.base import Base
 from schematune.decoding.guided import compiled, guided, reason_of
-from schematune.schemas.call import ASK, NO_TOOL
+from schematune.schemas.call import ASK, CHOICES, NO_TOOL
 from schematune.schemas.errors import ModelError, SchemaError
 from schematune.schemas.form import Form
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.spans import SpanRules, spans_of
 from schematune.schemas.tool import Tool, ToolSet
 
-__all__ = ["CHOICES", "MAX_CALLS", "Grammar", "special_tokens", "tool_grammar"]
-
-CHOICES = ("auto", "required", "none")
-"""What may come out: any call; a tool or a question, not `no_tool`; only `no_tool`. Else a tool's name."""
+__all__ = ["MAX_CALLS", "Grammar", "special_tokens", "tool_grammar"]
 
 MAX_CALLS = 8
 """Calls in one output at most."""

@@ -12,11 +12,14 @@ from typing import Any, Literal
 from schematune.schemas.errors import DecodeError, SchematuneError
 from schematune.schemas.jsontext import JSON, compact, digest
 
-__all__ = ["ASK", "NO_TOOL", "RESERVED", "Answer", "Call", "Status", "Usage"]
+__all__ = ["ASK", "CHOICES", "NO_TOOL", "RESERVED", "Answer", "Call", "Status", "Usage"]
 
 NO_TOOL = "no_tool"
 ASK = "ask"
 RESERVED = (NO_TOOL, ASK)
+
+CHOICES = ("auto", "required", "none")
+"""What may come out: any call; a tool or a question, not `no_tool`; only `no_tool`. Else a tool's name."""
 
 Status = Literal["called", "ask", "no_tool", "error"]
 

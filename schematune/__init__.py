@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from schematune.decoding.adapter import Adapter
     from schematune.decoding.base import Base, load_base
     from schematune.decoding.caller import Caller
+    from schematune.decoding.remote import RemoteCaller
     from schematune.decoding.rows import Sampling
     from schematune.trainer.tune import tune
 
@@ -66,6 +67,7 @@ __all__ = [
     "Pairs",
     "PromptTooLongError",
     "RenderError",
+    "RemoteCaller",
     "Report",
     "Sampling",
     "SchemaError",
@@ -89,6 +91,7 @@ _LATER = {
     "Adapter": "schematune.decoding.adapter",
     "Base": "schematune.decoding.base",
     "Caller": "schematune.decoding.caller",
+    "RemoteCaller": "schematune.decoding.remote",
     "Report": "schematune.benchmarks.compare",
     "Sampling": "schematune.decoding.rows",
     "compare": "schematune.benchmarks.compare",

@@ -1,13 +1,12 @@
 """A teacher over HTTP: a real server on loopback, which fails, errs and loses values as servers and models do."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import ChatServer, says
 
 from schematune.cli import main
 from schematune.schemas.call import Call
@@ -26,49 +25,18 @@ TOOLS = ToolSet(
 Write = Callable[[list[dict[str, Any]]], Any]
 
 
-class Server:
-    """Answers chat completions by `write`; the first `fail` questions get a 503; keeps what it was asked."""
+class Server(ChatServer):
+    """A server whose model rewrites requests by `write`: a list of them, or any text."""
 
-    def __init__(self, write: Write, *, fail: int = 0, status: int = 200) -> None:
-        self.asked: list[dict[str, Any]] = []
-        outer = self
+    def __init__(self, write: Write, **options: int) -> None:
+        def reply(body: dict[str, Any]) -> dict[str, Any]:
+            written = write(json.loads(body["messages"][-1]["content"]))
+            return says(written if isinstance(written, str) else json.dumps({"requests": written}))
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.asked.append(body)
-                if len(outer.asked) <= fail or status != 200:
-                    self.reply(503 if status == 200 else status, {"error": {"message": "no"}})
-                    return
-                written = write(json.loads(body["messages"][-1]["content"]))
-                content = written if isinstance(written, str) else json.dumps({"requests": written})
-                message = {"role": "assistant", "content": content}
-                choice = {"index": 0, "finish_reason": "stop", "message": message}
-                usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
-                about = {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"]}
-                self.reply(200, {**about, "choices": [choice], "usage": usage})
-
-            def reply(self, status: int, value: Any) -> None:
-                text = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.send_header("retry-after-ms", "1")
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        super().__init__(reply, **options)
 
     def teacher(self, **options: Any) -> Teacher:
-        given: dict[str, Any] = {
-            "base_url": f"http://127.0.0.1:{self.http.server_address[1]}/v1",
-            "api_key": "none",
-            "workers": 1,
-        }
+        given: dict[str, Any] = {"base_url": self.url, "api_key": "none", "workers": 1}
         return Teacher("tutor", **(given | options))
 
 
@@ -82,8 +50,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 
     yield start
     for server in running:
-        server.http.shutdown()
-        server.http.server_close()
+        server.stop()
 
 
 def polite(rows: list[dict[str, Any]]) -> list[str]:
@@ -157,8 +124,7 @@ def test_one_that_cannot_be_asked_is_an_error(serve: Callable[..., Server]) -> N
         list(serve(polite, status=401).teacher().rewritten([pair()]))
     server = serve(polite)
     teacher = server.teacher(retries=0)
-    server.http.shutdown()
-    server.http.server_close()
+    server.stop()
     with pytest.raises(TeacherError, match="cannot be asked"):
         list(teacher.rewritten([pair()]))
     overloaded = serve(polite, fail=99).teacher(retries=1)
@@ -189,7 +155,7 @@ def test_the_command_line_asks_the_teacher(
     server = serve(polite)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     (tmp_path / "tools.json").write_text(json.dumps(TOOLS.openai()))
-    out, url = tmp_path / "pairs.jsonl", f"http://127.0.0.1:{server.http.server_address[1]}/v1"
+    out, url = tmp_path / "pairs.jsonl", server.url
     given = ["synth", "--tools", str(tmp_path / "tools.json"), "--out", str(out), "--pairs", "40"]
     main([*given, "--teacher", "tutor", "--teacher-url", url, "--teacher-tokens", "300"])
     assert "questions=" in capsys.readouterr().err and len(server.asked) in range(2, 6)
