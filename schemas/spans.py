@@ -171,6 +171,13 @@ class SpanRules(Mapping[str, tuple[str, ...]]):
         """Return the number of tools that have a rule."""
         return len(self._rules)
 
+    def __eq__(self, other: object) -> bool:
+        """Two are equal where they copy the same and the same tools stand apart."""
+        apart = other.apart if isinstance(other, SpanRules) else self.apart
+        return super().__eq__(other) and self.apart == apart
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __repr__(self) -> str:
         """Show the rules."""
         return f"SpanRules({self.to_dict()})"

@@ -106,6 +106,7 @@ def test_tools_whose_values_share_no_words_stand_apart() -> None:
     ]
     rules = SpanRules.learn(apart, PLACES)
     assert rules.apart == {"go"} and SpanRules.from_dict(rules.to_dict()).apart == {"go"}
+    assert SpanRules.from_dict(rules.to_dict()) == rules != SpanRules(dict(rules)) and rules == dict(rules)
     shared = [
         Pair.of(f"from {a} {b}", [Call("go", {"start": f"{a} {b}", "end": b})])
         for a, b in zip("abcdef", "uvwxyz", strict=True)
