@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from schematune.schemas.call import ASK, CHOICES, NO_TOOL, RESERVED, Answer, Call
 from schematune.schemas.errors import DecodeError, InvalidOutputError, RenderError, SchemaError
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.pair import Message
+from schematune.schemas.pair import Message, said_in
 from schematune.schemas.tool import ToolSet
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = [
     "groups_of",
     "messages_of",
     "rows_of",
-    "text_of",
 ]
 
 Request = str | Sequence[Message]
@@ -50,15 +49,9 @@ def messages_of(request: Request) -> list[Message]:
     """Return a request as messages; raises `RenderError` where no user says anything."""
     messages: list[Message] = [{"role": "user", "content": request}] if isinstance(request, str) else list(request)
     right = all(isinstance(message, Mapping) and message.get("role") for message in messages)
-    if not right or not text_of(messages).strip():
+    if not right or not said_in(messages).strip():
         raise RenderError("a request without a user's words", where="request", fix="give text, or OpenAI messages")
     return messages
-
-
-def text_of(messages: Sequence[Message]) -> str:
-    """Return the last user message, of which copied arguments are spans."""
-    users = [message.get("content") for message in messages if message.get("role") == "user"]
-    return users[-1] if users and isinstance(users[-1], str) else ""
 
 
 def groups_of(ready: Mapping[int, Asked], size: int) -> Iterator[list[int]]:

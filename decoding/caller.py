@@ -29,7 +29,6 @@ from schematune.decoding.asked import (
     groups_of,
     messages_of,
     rows_of,
-    text_of,
 )
 from schematune.decoding.base import Base, load_base
 from schematune.decoding.drafts import Habits
@@ -48,7 +47,7 @@ from schematune.schemas.errors import (
     TruncatedError,
 )
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.pair import Message, Pair
+from schematune.schemas.pair import Message, Pair, said_in
 from schematune.schemas.tool import ToolSet
 
 __all__ = ["Caller", "Request"]
@@ -193,7 +192,7 @@ class Caller:
                 where="request",
                 fix=shorter,
             )
-        said: Any = {"request": text_of(messages), "now": (context or {}).get("now", "")}
+        said: Any = {"request": said_in(messages), "now": (context or {}).get("now", "")}
         prefix = self._prefix(tokens, context, permit, tools) if self.cache_prefix else None
         asked = Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=min(self.max_new_tokens, room))
         grammar = self._grammar(asked) if self.constrained else None
@@ -209,7 +208,7 @@ class Caller:
         shown = tools if self.prompt == "long" else None
         shots = self.shots
         if self.nearest and shots:
-            shots = () if probe else self._nearest(text_of(messages))
+            shots = () if probe else self._nearest(said_in(messages))
         return self.base.renderer.prompt(messages, context=context, tools=shown, shots=shots)
 
     def _nearest(self, request: str) -> tuple[Pair, ...]:

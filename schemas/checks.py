@@ -93,7 +93,7 @@ class Checker:
             if call.name in RESERVED:
                 continue
             others = [tool for tool in self.tools if tool.name != call.name and _takes(tool, call)]
-            said = set(folded(pair.request).split()) if others else set()
+            said = set(folded(pair.said).split()) if others else set()
             own = len(self._words[call.name] & said)
             if any(len(self._words[tool.name] & said) >= max(own, 1) for tool in others):
                 return True
@@ -147,5 +147,5 @@ def _has_evidence(pair: Pair) -> bool:
             wanted = set(_leaves(value, f"{place}.{name}"))
             if not wanted <= traced:
                 return False
-    request = pair.request
-    return all(0 <= e.start < e.end <= len(request) for e in pair.evidence if e.rule != "default")
+    said = pair.said
+    return all(0 <= e.start < e.end <= len(said) for e in pair.evidence if e.rule != "default")

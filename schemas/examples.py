@@ -10,13 +10,16 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from schematune.schemas.call import RESERVED, Call
+from schematune.schemas.crossover import Ending, crossed, ending_of
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Evidence, Pair
+from schematune.schemas.realistic import concept
 from schematune.schemas.rephrase import Part, lead_of, rephrased
 from schematune.schemas.sayings import sayings
 from schematune.schemas.tool import ToolSet
@@ -28,6 +31,13 @@ Path = tuple[str | int, ...]
 
 JOINED = 0.1
 """Share of the pairs that are two examples in one request."""
+
+
+VAGUE = ("thing", "kind", "quality", "feature", "food", "service", "unit", "manner", "nearness", "warmth")
+"""Concepts whose made-up values are further from what people say than other examples' are."""
+
+CROSSED = 0.25
+"""Share of the pairs that lose their last phrase or end with another example's."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,10 @@ class Multiplier:
         self.examples = [(pair, self._free(pair, trace(pair, tools))) for pair in examples]
         self.seen: dict[tuple[str, Path], list[JSON]] = defaultdict(list)
         self.leads: dict[tuple[str, Path], list[str]] = defaultdict(list)
-        for pair, slots in self.examples:
+        self.endings = [self._ending(pair, slots) for pair, slots in self.examples]
+        self.alike: dict[str, list[int]] = defaultdict(list)
+        for place, (pair, slots) in enumerate(self.examples):
+            self.alike[pair.calls[0].name].append(place)
             for before, slot in zip([0, *(slot.end for slot in slots)], slots, strict=False):
                 lead = lead_of(pair.request[before : slot.start])
                 if lead is not None:
@@ -145,15 +158,46 @@ class Multiplier:
         moment = self._moment(place)
         if self.tools.parallel and self.rng.random() < JOINED:
             return self._joined(place, moment)
-        return self._variant(place, moment)
+        if self.rng.random() < CROSSED:
+            return self._crossed(place)
+        return self._variant(*self.examples[place], moment)
 
-    def _variant(self, place: int, moment: datetime | None) -> Pair | None:
-        """Return example `place` at another moment, with some values swapped and put differently."""
-        pair, slots = self.examples[place]
+    def _crossed(self, place: int) -> Pair | None:
+        """Return an example without its last phrase, or with that of another one of the same tool."""
+        pair, _ = self.examples[place]
+        name = pair.calls[0].name
+        if len(pair.calls) > 1 or name not in self.tools:
+            return None
+        other = self.rng.choice(self.alike[name])
+        made = crossed(pair, self.endings[place], self.endings[other], self.tools[name].required, self.rng)
+        slots = trace(made, self.tools) if made else []
+        if made is None or len(slots) < len(dict(made.calls[0].arguments)):
+            return None
+        return self._variant(made, self._free(made, slots), _now(made))
+
+    def _ending(self, pair: Pair, slots: list[Slot]) -> Ending | None:
+        """Return the phrase that ends an example whose arguments can all be traced, texts and numbers alone."""
+        if any(
+            len(slot.path) > 1
+            or slot.also
+            or not slot.free
+            or _is_date(self._schema(pair.calls[slot.call].name, slot.path))
+            for slot in slots
+        ):
+            return None
+        return ending_of(pair, [(slot.start, slot.end, str(slot.path[0])) for slot in slots])
+
+    def _variant(self, pair: Pair, slots: list[Slot], moment: datetime | None) -> Pair | None:
+        """Return an example at another moment, with some values swapped and put differently; None: it is the same."""
+        made, changed = self._varied(pair, slots, moment)
+        return made if changed else None
+
+    def _varied(self, pair: Pair, slots: list[Slot], moment: datetime | None) -> tuple[Pair, bool]:
         today = moment.date() if moment else None
-        arguments: list[JSON] = [_copy(dict(call.arguments)) for call in pair.calls]
+        arguments: list[JSON] = [deepcopy(dict(call.arguments)) for call in pair.calls]
         changed = bool(moment) and _now(pair) != moment
         parts, rules, end = [], [], 0
+        ahead = len(pair.said) - len(pair.request)  # what was said in turns before
         for number, (slot, value) in enumerate(zip(slots, self._values(pair, slots, today), strict=True)):
             said, rule = pair.request[slot.start : slot.end], "said"
             if slot.free:
@@ -171,15 +215,13 @@ class Multiplier:
             spot = slots[part.slot] if part.slot >= 0 else None
             for path in spot.paths if spot else ():
                 name = ".".join(map(str, (spot.call if spot else 0, *path)))
-                evidence.append(Evidence(name, rules[part.slot], len(text), len(text) + len(part.text)))
+                evidence.append(Evidence(name, rules[part.slot], ahead + len(text), ahead + len(text) + len(part.text)))
             text += part.text
         changed |= text != pair.request
-        if not changed:
-            return None
         calls = tuple(Call(call.name, new) for call, new in zip(pair.calls, arguments, strict=True))
         traced = {item.path for item in evidence}
         kept = [e for e in self._untraced(calls) if e.path not in traced]
-        return replace(
+        made = replace(
             pair,
             messages=_with_request(pair, text),
             calls=calls,
@@ -188,6 +230,7 @@ class Multiplier:
             source=f"from {pair.source}",
             template=pair.source,
         )
+        return made, changed
 
     def _rephrased(self, pair: Pair, parts: list[Part], slots: list[Slot]) -> list[Part]:
         """Put a request of one call differently."""
@@ -226,7 +269,8 @@ class Multiplier:
         single = all(len(p.calls) == 1 and p.calls[0].name not in RESERVED and len(p.messages) == 1 for p in (one, two))
         if not single or (_now(two) is not None and (moment is None or not self._movable(other))):
             return None
-        first, second = self._variant(place, moment) or one, self._variant(other, moment) or two
+        first, _ = self._varied(*self.examples[place], moment)
+        second, _ = self._varied(*self.examples[other], moment)
         begin = first.request.rstrip(" .!") + self.rng.choice(
             (" and ", ", and ", ". also ", " + ", ". Then ", ", then ")
         )
@@ -304,7 +348,8 @@ class Multiplier:
 
     def _other(self, name: str, path: Path, schema: Mapping[str, JSON], today: date | None) -> JSON:
         known = self.seen[name, _general(path)]
-        if known and not _is_date(schema) and self.rng.random() < 0.5:
+        vague = concept(str(path[-1])) in VAGUE
+        if known and not _is_date(schema) and self.rng.random() < (0.85 if vague else 0.5):
             return self.rng.choice(known)
         return self.samplers[name].on(today).value(schema, str(path[-1]))
 
@@ -334,12 +379,6 @@ def _is_moment(schema: Mapping[str, JSON]) -> bool:
 
 def _general(path: Path) -> Path:
     return tuple("*" if isinstance(part, int) else part for part in path)
-
-
-def _copy(value: JSON) -> JSON:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
 
 
 def _get(value: JSON, path: Path) -> JSON:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from faker import Faker
 
-__all__ = ["ADJECTIVES", "CHATTER", "NOUNS", "OPENERS", "SMALL_TALK", "VERBS", "pool", "words_of"]
+__all__ = ["ADJECTIVES", "ALSO_CALLED", "CHATTER", "NOUNS", "OPENERS", "SMALL_TALK", "VERBS", "pool", "words_of"]
 
 
 def words_of(name: str) -> list[str]:
@@ -25,7 +25,7 @@ def words_of(name: str) -> list[str]:
 
 VERBS: dict[str, tuple[str, ...]] = {
     "create": ("create", "make", "set up", "add", "put in", "new"),
-    "add": ("add", "put", "include", "stick in"),
+    "add": ("add", "put", "include", "place", "throw", "stick"),
     "set": ("set", "put", "change", "adjust"),
     "update": ("update", "change", "edit", "amend", "fix"),
     "move": ("move", "shift", "push", "bring"),
@@ -34,7 +34,19 @@ VERBS: dict[str, tuple[str, ...]] = {
     "remove": ("remove", "take out", "delete", "drop"),
     "send": ("send", "shoot over", "fire off", "write"),
     "message": ("message", "ping", "text", "tell", "let know"),
-    "book": ("book", "reserve", "arrange", "get me", "grab"),
+    "book": (
+        "book",
+        "reserve",
+        "arrange",
+        "get me",
+        "grab",
+        "make a reservation for",
+        "make a booking for",
+        "find me",
+        "make reservations at",
+        "book me",
+        "book us",
+    ),
     "reserve": ("reserve", "book", "block", "get", "hold"),
     "order": ("order", "get", "get me", "call", "buy"),
     "record": ("record", "log", "enter", "note down", "file", "put through"),
@@ -59,7 +71,7 @@ VERBS: dict[str, tuple[str, ...]] = {
     "assign": ("assign", "give", "hand"),
     "schedule": ("schedule", "plan", "set up", "arrange", "put in"),
     "remind": ("remind me", "nudge me"),
-    "rate": ("rate", "score", "review"),
+    "rate": ("rate", "score", "review", "give a rating to", "mark"),
     "convert": ("convert", "change", "turn"),
     "translate": ("translate", "turn"),
     "calculate": ("calculate", "compute", "work out", "figure out", "what is", "find"),
@@ -69,10 +81,40 @@ VERBS: dict[str, tuple[str, ...]] = {
     "analyze": ("analyze", "look into", "examine", "go through"),
     "generate": ("generate", "make", "produce", "create"),
     "register": ("register", "sign up", "enrol"),
-    "play": ("play", "put on", "start"),
+    "play": ("play", "put on", "start", "listen to", "hear", "start playing", "play me", "let me hear", "turn on"),
     "get": ("get", "show me", "give me", "what is", "what's", "fetch", "look up", "tell me", "pull up", "check"),
-    "find": ("find", "find me", "look for", "search for", "i'm looking for", "locate", "where is", "dig up"),
-    "search": ("search", "search for", "look for", "find", "look up", "hunt down"),
+    "find": (
+        "find",
+        "find me",
+        "show me",
+        "where can i find",
+        "get me",
+        "see",
+        "pull up",
+        "look for",
+        "search for",
+        "i'm looking for",
+        "locate",
+        "where is",
+        "dig up",
+    ),
+    "search": (
+        "search",
+        "search for",
+        "look for",
+        "find",
+        "look up",
+        "hunt down",
+        "find me",
+        "show me",
+        "where can i find",
+        "where can i see",
+        "get me",
+        "see",
+        "i am looking for",
+        "locate",
+        "show",
+    ),
     "list": ("list", "show me", "what are", "give me", "show"),
     "show": ("show", "show me", "display", "let me see"),
     "check": ("check", "look up", "verify", "see", "what is"),
@@ -106,6 +148,43 @@ VERBS: dict[str, tuple[str, ...]] = {
     "repair": ("repair", "fix", "mend"),
 }
 """Verbs as tools are named with them, and how people say them."""
+
+ALSO_CALLED: dict[str, tuple[str, ...]] = {
+    "weather": ("forecast", "weather forecast"), "email": ("mail", "message", "e-mail"), "mail": ("email", "letter"),
+    "flight": ("plane", "plane ticket", "flights"), "restaurant": ("table", "place to eat", "somewhere to eat"),
+    "table": ("spot", "seat"), "movie": ("film",), "film": ("movie",), "music": ("tunes", "songs", "something"),
+    "song": ("track", "tune"), "track": ("song", "tune"), "meeting": ("call", "appointment", "catch up", "sync"),
+    "appointment": ("meeting", "slot", "visit"), "event": ("meeting", "thing", "entry"), "reminder": ("note", "alert"),
+    "alarm": ("wake up call", "alert"), "message": ("text", "note", "line"), "taxi": ("cab", "ride", "car"), "cab": ("taxi", "ride"),
+    "ride": ("cab", "lift", "taxi"), "hotel": ("room", "place to stay", "stay"), "room": ("space", "place"),
+    "invoice": ("bill",), "bill": ("invoice",), "payment": ("transfer", "money"), "expense": ("cost", "receipt"),
+    "money": ("cash", "funds"), "picture": ("photo", "image"), "photo": ("picture", "shot"), "image": ("picture", "photo"),
+    "task": ("to-do", "todo", "job"), "todo": ("task",), "ticket": ("issue", "case"), "issue": ("ticket", "bug", "problem"),
+    "bug": ("issue", "problem"), "order": ("purchase",), "package": ("parcel", "delivery", "box"), "parcel": ("package", "delivery"),
+    "shipment": ("delivery", "package"), "delivery": ("shipment", "parcel"), "doctor": ("physician", "gp"),
+    "customer": ("client",), "client": ("customer",), "employee": ("colleague", "coworker", "worker"), "user": ("person", "account"),
+    "contact": ("number", "person"), "phone": ("mobile", "cell"), "car": ("vehicle", "auto"), "vehicle": ("car",),
+    "house": ("home", "place"), "home": ("house", "place"), "apartment": ("flat",), "flat": ("apartment",),
+    "job": ("position", "work"), "file": ("document",), "document": ("file", "doc", "paper"), "report": ("summary", "write-up"),
+    "news": ("headlines",), "stock": ("share", "shares"), "price": ("cost",), "cost": ("price",), "balance": ("amount left",),
+    "account": ("profile",), "leave": ("time off", "vacation", "holiday", "days off"), "vacation": ("holiday", "time off", "leave"),
+    "holiday": ("vacation", "time off", "trip"), "trip": ("journey", "travel"), "journey": ("trip",), "route": ("way", "directions"),
+    "directions": ("way", "route"), "recipe": ("dish",), "dish": ("meal", "food"), "meal": ("food", "dish"), "food": ("meal",),
+    "shift": ("hours", "slot"), "light": ("lamp", "lights"), "lights": ("light", "lamp"), "temperature": ("heating", "heat"),
+    "thermostat": ("heating", "temperature"), "door": ("lock",), "class": ("course", "lesson"), "course": ("class",),
+    "lesson": ("class",), "exam": ("test",), "test": ("exam", "check"), "book": ("novel", "title"), "article": ("piece", "post"),
+    "post": ("article", "entry"), "comment": ("reply", "remark"), "review": ("rating", "opinion"), "rating": ("score",),
+    "score": ("points", "result"), "game": ("match",), "match": ("game",), "concert": ("gig", "show"), "show": ("series", "programme"),
+    "series": ("show",), "video": ("clip",), "gift": ("present",), "present": ("gift",), "shop": ("store",), "store": ("shop",),
+    "reservation": ("booking",), "booking": ("reservation",), "subscription": ("plan", "membership"), "refund": ("money back",),
+    "coupon": ("voucher", "code"), "discount": ("deal", "reduction"), "password": ("login", "pin"), "backup": ("copy",),
+    "medicine": ("pills", "drug"), "prescription": ("medicine", "meds"), "clothes": ("outfit",), "shoes": ("sneakers",),
+    "dog": ("puppy",), "pet": ("animal",), "animal": ("creature",), "plant": ("flower",), "garden": ("yard",), "lawn": ("grass",),
+    "bin": ("trash",), "bike": ("bicycle",), "bus": ("coach",), "train": ("rail ticket",), "road": ("street",), "city": ("town",),
+    "friend": ("mate", "buddy"), "party": ("celebration",), "wedding": ("marriage",), "interview": ("talk",), "offer": ("deal",),
+    "contract": ("agreement",), "loan": ("credit",), "tax": ("taxes",), "salary": ("pay", "wage"), "budget": ("spending limit",),
+}  # fmt: skip
+"""Things as tools are named with them, and what else people call them."""
 
 NOUNS: tuple[str, ...] = tuple(
     """
@@ -202,7 +281,7 @@ _MAKERS: dict[str, tuple[str, int]] = {
     "company": ("company", 800), "street": ("street_address", 600), "email": ("email", 800), "job": ("job", 400),
     "word": ("word", 900), "color": ("color_name", 120), "currency": ("currency_code", 60), "url": ("url", 300),
     "phone": ("phone_number", 400), "file": ("file_name", 400), "phrase": ("catch_phrase", 600),
-    "language": ("language_name", 150), "sentence": ("sentence", 500), "product": ("bs", 500),
+    "language": ("language_name", 150), "state": ("state", 300), "state_code": ("state_abbr", 300), "sentence": ("sentence", 500), "product": ("bs", 500),
 }  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def in_spoken_order(tools: ToolSet, pairs: Iterable[Pair]) -> ToolSet:
     for pair in pairs:
         for number, call in enumerate(pair.calls):
             for name, place in _placed(pair, number, call):
-                places[call.name, name].append(place / max(1, len(pair.request)))
+                places[call.name, name].append(place / max(1, len(pair.said)))
     means = {key: sum(found) / len(found) for key, found in places.items() if len(found) >= LEAST}
     return tools._with(
         _sorted(tool, {name: means[tool.name, name] for name in tool.properties if (tool.name, name) in means})
@@ -84,7 +84,7 @@ def _placed(pair: Pair, number: int, call: Call) -> Iterable[tuple[str, int]]:
     for name, value in call.arguments.items():
         if name in starts:
             yield name, starts[name]
-        elif (found := _find(pair.request, value)) >= 0:
+        elif (found := _find(pair.said, value)) >= 0:
             yield name, found
 
 

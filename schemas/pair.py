@@ -16,12 +16,22 @@ from schematune.schemas.files import read_jsonl, write_jsonl
 from schematune.schemas.jsontext import JSON, digest
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["Evidence", "Message", "Pair", "Pairs", "Split", "read_examples"]
+__all__ = ["Evidence", "Message", "Pair", "Pairs", "Split", "read_examples", "said_in"]
 
 Message = Mapping[str, Any]
 """An OpenAI chat message: `role` and `content`, and for tool turns `tool_calls` or `tool_call_id`."""
 
 Split = Literal["train", "dev", "test"]
+
+
+def said_in(messages: Sequence[Message]) -> str:
+    """Return what the user said in a conversation, a line break between messages.
+
+    >>> said_in([{"role": "user", "content": "a table"}, {"role": "assistant", "content": "When?"}, {"role": "user", "content": "at nine"}])
+    'a table\\nat nine'
+    """
+    contents = [message.get("content") for message in messages if message.get("role") == "user"]
+    return "\n".join(text for text in contents if isinstance(text, str))
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Evidence:
 
     `path` is the call's place and the argument's path (`"0.when.date"`); `rule` is `"span"` (a literal
     part of the request), `"said"` (the request says it in other words), `"context"` (it follows from the
-    context) or `"default"`; `start` and `end` are offsets into the last user message, -1 where none.
+    context) or `"default"`; `start` and `end` are offsets into what the user said (`Pair.said`), -1 where none.
     """
 
     path: str
@@ -73,6 +83,11 @@ class Pair:
         """The last user message."""
         users = [m["content"] for m in self.messages if m.get("role") == "user"]
         return str(users[-1]) if users else ""
+
+    @property
+    def said(self) -> str:
+        """All that the user said, a line break between messages: what copied arguments are spans of."""
+        return said_in(self.messages)
 
     def to_dict(self) -> dict[str, JSON]:
         """Return the pair as one row of the case format; empty fields are left out."""

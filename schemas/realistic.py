@@ -1,9 +1,10 @@
 """Realistic texts: what an argument's name and description say it is, and values of that kind."""
 
+import calendar
 import random
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
@@ -20,36 +21,63 @@ _CONCEPTS: tuple[tuple[str, str], ...] = (
     ("text", r"text|message|body|note|notes|comment|content|remark|reason|caption|memo|feedback|paragraph|sentence"),
     ("query", r"query|keyword|keywords|search|term|question|topic|subject|about|theme"),
     ("date", r"date|day|deadline|birthday|dob|until"),
-    ("time", r"time|hour|clock"),
+    ("time", r"time|hour|clock|times|when|period|timeframe"),
+    ("year", r"year|decade|era"),
     ("person", r"person|recipient|owner|author|attendee|attendees|contact|user|guest|guests|people|participant|"
                r"patient|employee|customer|client|student|member|driver|doctor|sender|assignee|manager|username|who|to|cc"),
+    ("maker", r"artist|singer|band|performer|musician|composer|actor|director|writer|host|speaker|team|player|creator"),
+    ("province", r"state|province|county|territory"),
     ("place", r"city|place|location|town|destination|origin|pickup|venue|region|area|airport|station|country|where|"
-              r"address|street|room|site|state|dropoff|departure|arrival|from"),
+              r"address|street|room|site|dropoff|departure|arrival|from|neighbou?rhood|landmark"),
+    ("service", r"service|app|platform|provider|network|channel|program|carrier|operator|system"),
     ("company", r"company|merchant|vendor|organi[sz]ation|brand|shop|store|employer|supplier|business|airline|bank"),
-    ("language", r"language|lang"),
+    ("language", r"language|lang|nationality|cuisine|ethnicity|citizenship"),
     ("currency", r"currency"),
     ("color", r"colou?r"),
+    ("unit", r"units?|measure"),
+    ("manner", r"sort|sorting|order|ordering|ranking|preference|preferences|priority"),
+    ("nearness", r"direction|position|relation|proximity|nearness|side|orientation"),
+    ("warmth", r"temperature|warmth|climate"),
+    ("quality", r"condition|conditions|status|mood|quality|style|description|look|feel|atmosphere|mode|kind of"),
+    ("tally", r"rating|score|grade|level|value|points|count|quantity|age|rank|amount|size|limit|best|worst|many|much"),
+    ("kind", r"type|kind|category|genre|class|variety|format|model|species"),
+    ("food", r"dish|dishes|meal|food|ingredients?|recipe|drinks?|snack|dessert|menu|course"),
+    ("feature", r"facility|feature|features|amenity|equipment|extra|extras|option|accessory"),
     ("id", r"id|code|number|no|ref|reference|uuid|key|token|isbn|serial|sku|symbol|account|ticket"),
     ("file", r"file|filename|path|document|folder"),
-    ("title", r"title|name|label|heading|album|book|movie|song|project|event|called|item|product|object|series"),
+    ("title", r"title|name|label|heading|album|book|movie|film|song|track|tune|show|series|game|project|event|called|"
+              r"item|product|object|entity|article|list|playlist|course|lesson"),
 )  # fmt: skip
 _CONCEPT_OF = tuple((kind, re.compile(rf"^(?:{words})$")) for kind, words in _CONCEPTS)
+_COUNTED = {"party", "group", "head", "people", "guests", "size", "seats", "seat", "team", "crowd", "floor", "room"}
 
 
 @lru_cache(maxsize=65536)
 def concept(name: str) -> str:
     """Tell what an argument is about by its name: `"date"`, `"place"`, `"person"`, ..., else `"thing"`.
 
-    The last word of the name counts most.
+    The last word of the name counts most; a name or a title is of what stands before it.
 
-    >>> concept("departure_city"), concept("dueDate"), concept("sprocket")
-    ('place', 'date', 'thing')
+    >>> concept("departure_city"), concept("dueDate"), concept("sprocket"), concept("company_name")
+    ('place', 'date', 'thing', 'company')
     """
-    for word in reversed(words_of(name)):
-        for kind, pattern in _CONCEPT_OF:
-            if pattern.match(word):
-                return kind
-    return "thing"
+    words = words_of(name)
+    found = [kind for word in reversed(words) for kind in _concepts(word)]
+    if not found:
+        return "thing"
+    if found[0] == "id" and words[-1] in ("number", "no") and _COUNTED & set(words[:-1]):
+        return "tally"
+    if found[0] == "title" and words[-1] in ("name", "title") and found[1:2] and found[1] in _NAMED:
+        return found[1]
+    return found[0]
+
+
+_NAMED = ("person", "maker", "place", "province", "company", "service", "file")
+"""Kinds of things whose name says no more than themselves."""
+
+
+def _concepts(word: str) -> list[str]:
+    return next(([kind] for kind, pattern in _CONCEPT_OF if pattern.match(word)), [])
 
 
 @lru_cache(maxsize=65536)
@@ -141,7 +169,7 @@ def _fill(template: str, rng: random.Random) -> str:
     word, word2 = rng.choice(pool("word")), rng.choice(pool("word"))
     return template.format(
         noun=noun, noun2=noun2, adj=adj, word=word, word2=word2, Noun=noun.title(), Noun2=noun2.title(),
-        Adj=adj.title(), Word=word.title(), Inv=invented(rng).title(), first=rng.choice(pool("first_name")),
+        Adj=adj.title(), adj2=rng.choice(ADJECTIVES), Word=word.title(), Inv=invented(rng).title(), first=rng.choice(pool("first_name")),
         n=rng.randint(2, 30), q=rng.randint(1, 4),
     )  # fmt: skip
 
@@ -152,31 +180,97 @@ def _identifier(rng: random.Random) -> str:
     return rng.choice((digits, f"{letters}{digits}", f"{letters}-{digits}", f"#{digits}", f"{invented(rng)}{digits}"))
 
 
+_QUERIES = ("{noun}", "{adj} {noun}", "{noun} {noun2}", "{word} {noun}", "{noun} {q}")
+_KINDS = ("{noun}", "{noun}", "{noun}", "{adj} {noun}", "{noun} {noun2}", "{adj}", "{word}")
+_MADE_OF = ("{noun}", "{noun}", "{adj} {noun}", "{word}", "{noun} {noun2}")
+_WORKS = ("The {Noun}", "{Noun} of {Noun2}", "The {Adj} {Noun}", "{Adj} {Noun}", "{Noun}", "{first} and the {Noun}",
+          "{first} {Inv}", "{Inv}", "A {Noun} for {first}", "In the {Noun}", "{Noun} {Noun2}", "My {Adj} {Noun}",
+          "{Noun} on the {Noun2}", "{Word} {Noun}", "{Word}", "No {Noun}", "{Adj} {Noun}: The {Noun2}", "{Noun} {n}")  # fmt: skip
+_MAKERS = ("{first} {Inv}", "{first} {Inv}", "{first}", "The {Noun}s", "{Adj} {Noun}", "{Inv}", "{first} {Word}")
+_SERVICES = ("{Inv}", "{Noun}", "{Adj}{Noun}", "{Inv} {Noun}", "{Noun}{noun2}", "{Inv}fy", "{Noun} Plus", "{Word}")
+_MANNERS = ("best", "popular", "cheapest", "newest", "top", "nearest", "highly rated", "latest", "most popular", "good",
+            "favourite", "well known", "recommended", "fastest", "top rated", "oldest", "famous", "random", "top {n}")  # fmt: skip
+_NEARNESS = ("near", "nearby", "close", "close to", "next to", "around", "far from", "north of", "south of", "east of",
+             "in the neighbourhood of", "within walking distance of", "opposite", "behind", "left", "right", "within {n} miles of")  # fmt: skip
+_WARMTHS = ("hot", "warm", "cold", "chilly", "freezing", "mild", "cool", "{n} degrees", "hotter", "colder", "humid")
+_UNITS = (
+    "points",
+    "stars",
+    "percent",
+    "kilos",
+    "miles",
+    "hours",
+    "metres",
+    "pounds",
+    "litres",
+    "out of ten",
+    "minutes",
+)
+_TIMES = ("{h}{half}", "{h} {half}", "{h}:{q5} {half}", "tomorrow", "tonight", "today", "next week", "this weekend",
+          "in {n} hours", "in {n} minutes", "{day}", "next {day}", "on {day}", "{day} {part}", "{month} {d}", "the {d}th of {month}",
+          "this {part}", "tomorrow {part}", "right now", "later today", "in a week", "noon", "midnight", "at {h} o'clock",
+          "{n} days from now", "{month} {d}, {year}", "in {month}", "this {day}", "the day after tomorrow", "in {month} {year}",
+          "{h}", "next year", "at lunch", "around {h}", "a year from now", "in {n} weeks", "{d}/{m}/{year}")  # fmt: skip
+
+
+def _when(rng: random.Random) -> str:
+    return rng.choice(_TIMES).format(
+        h=rng.randint(1, 12), half=rng.choice(("am", "pm")), q5=rng.choice(("00", "15", "30", "45")), n=rng.randint(2, 20),
+        day=rng.choice(calendar.day_name), part=rng.choice(("morning", "afternoon", "evening", "night")),
+        month=rng.choice(calendar.month_name[1:]), d=rng.randint(4, 20), m=rng.randint(1, 12), year=rng.randint(2020, 2035),
+    )  # fmt: skip
+
+
+def _tally(rng: random.Random) -> str:
+    small = rng.choice((rng.randint(0, 6), rng.randint(1, 10), rng.randint(1, 12)))
+    return _NUMBER_WORDS[small] if rng.random() < 0.5 else str(small)
+
+
+_NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+
+
+def _place(rng: random.Random) -> str:
+    return rng.choice(pool(rng.choice(("city", "city", "city", "country", "street")))).split(",")[0]
+
+
+def _province(rng: random.Random) -> str:
+    return rng.choice(pool("state" if rng.random() < 0.7 else "state_code"))
+
+
+def _any_date(rng: random.Random, today: date) -> str:
+    day = today + timedelta(days=rng.randint(0, 300))
+    return rng.choice((f"{day:%d %B %Y}", day.isoformat(), _when(rng)))
+
+
+def _of(*templates: str) -> Callable[[random.Random, date], str]:
+    return lambda rng, today: _fill(rng.choice(templates), rng)
+
+
+_WORDED: dict[str, Callable[[random.Random, date], str]] = {
+    "text": _of(*_SENTENCES), "query": _of(*_QUERIES), "thing": _of(*_TITLES), "kind": _of(*_KINDS),
+    "title": lambda rng, today: _fill(rng.choice(_TITLES if rng.random() < 0.4 else _WORKS), rng),
+    "food": _of(*_MADE_OF), "feature": _of(*_MADE_OF), "maker": _of(*_MAKERS), "service": _of(*_SERVICES),
+    "manner": _of(*_MANNERS), "nearness": _of(*_NEARNESS), "warmth": _of(*_WARMTHS), "unit": _of(*_UNITS),
+    "quality": _of("{adj}", "{adj}", "{adj} {noun}", "{adj} and {adj2}"),
+    "person": lambda rng, today: rng.choice(pool("person" if rng.random() < 0.4 else "first_name")),
+    "place": lambda rng, today: _place(rng),
+    "province": lambda rng, today: _province(rng),
+    "id": lambda rng, today: _identifier(rng),
+    "date": _any_date,
+    "time": lambda rng, today: _when(rng),
+    "tally": lambda rng, today: _tally(rng),
+    "year": lambda rng, today: str(rng.randint(1950, 2026)),
+}  # fmt: skip
+
+
 def worded(kind: str, rng: random.Random, today: date) -> str:
-    """Return a realistic string of one concept."""
+    """Return a realistic string of one concept.
+
+    >>> worded("year", random.Random(1), date(2026, 1, 1)).isdigit()
+    True
+    """
     if rng.random() < 0.06:
         return invented(rng)
-    if kind == "text":
-        return _fill(rng.choice(_SENTENCES), rng)
-    if kind == "query":
-        return _fill(rng.choice(("{noun}", "{adj} {noun}", "{noun} {noun2}", "{word} {noun}", "{noun} {q}")), rng)
-    if kind in ("title", "thing"):
-        return _fill(rng.choice(_TITLES), rng)
-    if kind == "person":
-        return rng.choice(pool("person" if rng.random() < 0.4 else "first_name"))
-    if kind == "place":
-        return rng.choice(pool(rng.choice(("city", "city", "city", "country", "street")))).split(",")[0]
-    if kind == "id":
-        return _identifier(rng)
-    if kind == "date":
-        return rng.choice(
-            (
-                f"{today + timedelta(days=rng.randint(0, 300)):%d %B %Y}",
-                (today + timedelta(days=rng.randint(0, 300))).isoformat(),
-            )
-        )
-    if kind == "time":
-        return rng.choice(
-            (f"{rng.randint(1, 12)}{rng.choice(('am', 'pm'))}", f"{rng.randrange(24):02}:{rng.choice((0, 15, 30)):02}")
-        )
+    if kind in _WORDED:
+        return _WORDED[kind](rng, today)
     return rng.choice(pool(kind))

@@ -24,6 +24,8 @@ _GREETINGS = ("hi", "hi,", "hey", "hey,", "hello,", "good morning,", "ok", "ok s
 _THANKS = (" please", ", please", " pls", ", thanks", " thanks!", ". thank you", " asap", " :)")
 _NO_ON = re.compile(r"(?:to|tmr|tom\b|yest|next|this|in\b|the day)", re.IGNORECASE)
 _ON = re.compile(r"\bon\s+$", re.IGNORECASE)
+_LED_IN = re.compile(r"(?:at|on|in|by|around|within|near|close)\s", re.IGNORECASE)
+_ANY = re.compile(rf"\b(?:{_LEADS})\s+$", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z']+")
 
 
@@ -72,12 +74,17 @@ def rephrased(
 
 
 def _smooth(parts: list[Part]) -> list[Part]:
-    """Take the "on" away before a day that is said without one."""
+    """Take the "on" away before a day that is said without one, and what leads in a value that leads itself in."""
     after = [part.text if part.slot >= 0 else "" for part in parts[1:]] + [""]
-    bare = [part.slot < 0 and bool(_NO_ON.match(said)) for part, said in zip(parts, after, strict=True)]
     return [
-        replace(part, text=_ON.sub("", part.text)) if plain else part for part, plain in zip(parts, bare, strict=True)
+        part if part.slot >= 0 else replace(part, text=_bare(part.text, said))
+        for part, said in zip(parts, after, strict=True)
     ]
+
+
+def _bare(before: str, said: str) -> str:
+    pattern = _ANY if _LED_IN.match(said) else _ON if _NO_ON.match(said) else None
+    return pattern.sub("", before) if pattern else before
 
 
 def _led(parts: list[Part], rng: random.Random, leads: Mapping[int, Sequence[str]]) -> list[Part]:

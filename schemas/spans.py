@@ -233,7 +233,7 @@ def _standing_apart(
             copied = list(_copied(rules.get(call.name, ()), leaves.get(call.name, {}), call))
             if len(copied) > 1:
                 seen[call.name] += 1
-                clear[call.name] += _clash(copied, pair.request) is None
+                clear[call.name] += _clash(copied, pair.said) is None
     return [name for name in rules if seen[name] >= LEAST and clear[name] >= seen[name] * SHARE]
 
 
@@ -268,8 +268,8 @@ def _values_at(value: JSON, path: list[str]) -> Iterator[JSON]:
 def _stands(schema: Mapping[str, JSON], path: str, value: JSON, pair: Pair) -> bool:
     """Tell whether the rule would let `value` stand; a request that says no date at all leaves it free."""
     if can_copy(schema):
-        return isinstance(value, str) and is_span(value, pair.request)
-    values = said_values(schema, pair.request, pair.context.get("now", ""), path.split(".")[-1])
+        return isinstance(value, str) and is_span(value, pair.said)
+    values = said_values(schema, pair.said, pair.context.get("now", ""), path.split(".")[-1])
     return not values or value in values
 
 

@@ -8,7 +8,7 @@ them. Every pair passes the checks of `schematune.schemas.checks`; what fails is
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,15 +23,23 @@ from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import SMALL_TALK
 from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Pair, Pairs, Split, read_examples
+from schematune.schemas.pieces import Piece, join_pieces
 from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import Tool, ToolSet
+from schematune.schemas.turns import Turns, answered_turns, changeable, changed_turns
 from schematune.schemas.values import Sampler
-from schematune.schemas.wording import Piece, Worder, join_pieces, typo
+from schematune.schemas.wording import Worder, plan, typo
 
 __all__ = ["Synthesizer", "synthesize"]
 
-KINDS = {"call": 0.72, "parallel": 0.09, "ask": 0.09, "no_tool": 0.10}
+KINDS = {"call": 0.67, "parallel": 0.09, "ask": 0.09, "no_tool": 0.10, "turns": 0.05}
 """Shares of the kinds of pairs; what a tool set cannot have (no required argument, one tool) goes to calls."""
+
+FEW = (1, 2, 2, 3, 3, 4, 6)
+"""How many optional arguments a request has at most, on average, drawn anew for each."""
+
+SLIPS = 0.04
+"""Share of the calls in whose requests a value is said that is taken back at once."""
 
 VARIANTS = 0.5
 """Share of the made pairs that are the user's examples with other values, where there are examples."""
@@ -73,7 +81,7 @@ class Synthesizer:
         return datetime(2024, 1, 1, 8) + timedelta(days=self.rng.randrange(1600), minutes=15 * self.rng.randrange(48))
 
     def pair(self, kind: str | None = None) -> Pair:
-        """Make one pair of a kind (`"call"`, `"parallel"`, `"ask"`, `"no_tool"`), drawn by share where None."""
+        """Make one pair of a kind (`"call"`, `"parallel"`, `"ask"`, `"no_tool"`, `"turns"`), drawn by share where None."""
         return self.pair_at(self.moment(), kind)
 
     def pair_at(self, moment: datetime | None, kind: str | None = None) -> Pair:
@@ -82,6 +90,8 @@ class Synthesizer:
         kind = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
         known, now = moment is not None, moment or datetime(2026, 1, 1) + timedelta(days=rng.randrange(700))
         worder = Worder(rng, today=now.date() if known else None, lower=rng.random() < 0.4, terse=rng.random() < 0.2)
+        if kind == "turns" and (turned := self._turned(worder, now.date())):
+            return turned.pair(context=_context(moment))
         if kind == "ask" and self.askable:
             calls, pieces, shape = self._ask(worder, now.date())
         elif kind == "no_tool":
@@ -93,24 +103,35 @@ class Synthesizer:
         text, evidence = join_pieces(pieces)
         if calls[0].name in RESERVED:  # what is said there is no argument of a call
             evidence = ()
-        context = {"now": now.isoformat(timespec="minutes") + "+00:00"} if known else {}
-        return Pair.of(text, calls, context=context, source="synthetic", template=shape, evidence=evidence)
+        return Pair.of(text, calls, context=_context(moment), source="synthetic", template=shape, evidence=evidence)
 
     def arguments(self, tool: Tool, today: date, *, share: float | None = None) -> dict[str, JSON]:
         """Draw arguments for one call: the required ones and a share of the others, dates in order."""
-        if id(tool) not in self._samplers:
-            self._samplers[id(tool)] = tool, Sampler(self.rng, root=tool.parameters)
-        sampler = self._samplers[id(tool)][1].on(today)
-        share = self.rng.choice((0.1, 0.3, 0.5, 0.9)) if share is None else share
-        chosen = [name for name in tool.properties if name in tool.required or self.rng.random() < share]
+        sampler = self._sampler(tool, today)
+        optional = [name for name in tool.properties if name not in tool.required]
+        if share is None:  # of a long list people use a few
+            share = min(self.rng.choice((0.1, 0.3, 0.5, 0.9)), self.rng.choice(FEW) / max(len(optional), 1))
+        likely = plan(tool).likely if share else {}
+        chosen = [
+            name
+            for name in tool.properties
+            if name in tool.required or self.rng.random() < max(share, likely.get(name, 0.0))
+        ]
         values = {name: sampler.value(tool.properties[name], name) for name in chosen}
         dates = [n for n in chosen if resolve(tool.properties[n], tool.parameters).get("format") == "date"]
         values.update(zip(dates, sorted(values[name] for name in dates), strict=True))
         return values
 
+    def _sampler(self, tool: Tool, today: date) -> Sampler:
+        if id(tool) not in self._samplers:
+            self._samplers[id(tool)] = tool, Sampler(self.rng, root=tool.parameters)
+        return self._samplers[id(tool)][1].on(today)
+
     def _one(self, worder: Worder, tool: Tool, today: date, place: int) -> tuple[Call, list[Piece], str]:
         drawn = self.arguments(tool, today)
         values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
+        if self.rng.random() < SLIPS and (other := self._other_value(worder, tool, values, today)):
+            worder.slips[f"{place}.{other[0]}"] = other[1]
         pieces, shape = worder.request(tool, values, place)
         return Call(tool.name, values), pieces, shape
 
@@ -123,6 +144,30 @@ class Synthesizer:
             calls.append(call)
             shapes.append(shape)
         return calls, pieces, "+".join(shapes)
+
+    def _other_value(
+        self, worder: Worder, tool: Tool, values: Mapping[str, JSON], today: date
+    ) -> tuple[str, JSON] | None:
+        """Draw another value for one of the arguments; None where none can change on its own."""
+        names = changeable(tool, values)
+        if not names:
+            return None
+        name = self.rng.choice(names)
+        value = self._sampler(tool, today).value(tool.properties[name], name)
+        value = worder.fit(tool.properties[name], value, tool.parameters)
+        return None if value == values[name] else (name, value)
+
+    def _turned(self, worder: Worder, today: date) -> Turns | None:
+        """Make a conversation: what was left out is said when asked for, or a value is said anew after the call."""
+        rng = self.rng
+        tool = rng.choice(self.askable or list(self.tools))
+        drawn = self.arguments(tool, today)
+        values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
+        if tool.required and rng.random() < 0.5:
+            missing = rng.sample(tool.required, min(len(tool.required), rng.choice((1, 1, 2))))
+            return answered_turns(rng, worder, tool, values, missing)
+        other = self._other_value(worder, tool, values, today)
+        return changed_turns(rng, worder, tool, values, *other) if other else None
 
     def _ask(self, worder: Worder, today: date) -> tuple[list[Call], list[Piece], str]:
         tool = self.rng.choice(self.askable)
@@ -151,6 +196,10 @@ class Synthesizer:
             )
             for piece in (replace(p, text=p.text.lower()) if lower and not p.paths else p for p in pieces)
         ]
+
+
+def _context(moment: datetime | None) -> dict[str, str]:
+    return {"now": moment.isoformat(timespec="minutes") + "+00:00"} if moment else {}
 
 
 def synthesize(
@@ -211,7 +260,11 @@ def synthesize(
 
 def _taught(pairs: list[Pair], teacher: Teacher, checker: Checker, progress: bool) -> list[Pair]:
     """Return the pairs, the requests of the synthetic calls put anew by a teacher where that passes the checks."""
-    places = [n for n, pair in enumerate(pairs) if pair.source == "synthetic" and pair.calls[0].name != ASK]
+    places = [
+        n
+        for n, pair in enumerate(pairs)
+        if pair.source == "synthetic" and pair.calls[0].name != ASK and len(pair.messages) == 1
+    ]
     taught = list(pairs)
     rewritten = teacher.rewritten([pairs[place] for place in places])
     bar = tqdm(rewritten, total=len(places), unit="pair", desc="teach", disable=not progress)

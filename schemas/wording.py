@@ -7,65 +7,49 @@ the evidence of every argument falls out of the wording instead of being looked 
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
+from schematune.schemas.frames import GETTERS, Plan, core, plan_of, verb_and_thing
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import CHATTER, OPENERS, VERBS, words_of
 from schematune.schemas.normal import resolve
-from schematune.schemas.pair import Evidence
+from schematune.schemas.pieces import Piece
 from schematune.schemas.roles import PHRASES, role_of, spoken
 from schematune.schemas.sayings import amount_sayings, sayings
 from schematune.schemas.tool import Tool
 
-__all__ = ["Piece", "Worder", "join_pieces", "typo"]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a request: literal words, or (with `paths` and `rule`) the saying of arguments.
-
-    `glued` pieces follow the one before without a space.
-    """
-
-    text: str
-    paths: tuple[str, ...] = ()
-    rule: str = ""
-    glued: bool = False
-
-
-def join_pieces(pieces: Sequence[Piece]) -> tuple[str, tuple[Evidence, ...]]:
-    """Join pieces into a text and say where each argument stands in it.
-
-    >>> join_pieces([Piece("to"), Piece("Oslo", ("0.city",), "span"), Piece(", please")])
-    ('to Oslo, please', (Evidence(path='0.city', rule='span', start=3, end=7),))
-    """
-    text = ""
-    evidence: list[Evidence] = []
-    for piece in pieces:
-        if not piece.text:
-            continue
-        if text and not piece.glued and piece.text[0] not in ",.:;?!%)" and text[-1] not in "(#$€£":
-            text += " "
-        span = len(text), len(text) + len(piece.text)
-        evidence.extend(Evidence(path, piece.rule, *span) for path in piece.paths)
-        text += piece.text
-    return text, tuple(evidence)
+__all__ = ["Worder", "plan", "typo"]
 
 
 def _article(words: str) -> str:
     return ("an " if words[:1] in "aeiou" else "a ") + words
 
 
-_GETTERS = {"get", "find", "search", "list", "show", "check", "fetch", "retrieve", "track", "calculate", "compute", "lookup", "query", "read"}  # fmt: skip
+_SLIPPED = (
+    ", no wait,",
+    ", sorry,",
+    ", i mean",
+    ", actually",
+    ", no,",
+    ", make that",
+    "... or rather",
+    ", scratch that,",
+    "- no,",
+)
+"""What stands between a value that was wrong and the one that is meant."""
+
+NATURAL = 0.6
+"""Share of the requests that are built around what the tool acts on; the others say its name and its arguments'."""
 
 
 class Worder:
     """Words the requests of one pair in one style.
 
     `today` makes relative dates possible (None: no context, dates are said in full); `lower` writes
-    everything in lower case; `terse` prefers fragments.
+    everything in lower case; `terse` prefers fragments. `slips` are values, by the argument's path, that the speaker
+    says first and takes back.
     """
 
     def __init__(
@@ -73,6 +57,7 @@ class Worder:
     ) -> None:
         """See the class."""
         self.rng, self.today, self.lower, self.terse = rng, today, lower, terse
+        self.slips: dict[str, JSON] = {}
 
     def fit(self, schema: Mapping[str, JSON], value: JSON, root: JSON) -> JSON:
         """Return `value` as this style writes it: free strings in lower case where the style is."""
@@ -91,13 +76,36 @@ class Worder:
     def request(self, tool: Tool, arguments: Mapping[str, JSON], place: int = 0) -> tuple[list[Piece], str]:
         """Word one call of `tool`; returns the pieces and the name of the wording's shape."""
         root = tool.parameters
+        schemas = {name: resolve(tool.properties.get(name, {}), root) for name in arguments}
+        rest, crowded = list(arguments), self._crowded(tool)
+
+        def said(name: str) -> list[Piece]:
+            return self.phrase(name, schemas[name], arguments[name], f"{place}.{name}", root, bare=True)
+
+        if self.rng.random() < NATURAL:
+            pieces, told, shape = core(plan(tool), rest, said, self.rng)
+            rest = [name for name in rest if name not in told]
+        else:
+            shape, intent = self.intent(tool)
+            pieces = [Piece(intent)]
         phrases = [
-            self.phrase(name, resolve(tool.properties.get(name, {}), root), value, f"{place}.{name}", root)
-            for name, value in arguments.items()
+            self.phrase(name, schemas[name], arguments[name], f"{place}.{name}", root, named=name in crowded)
+            for name in rest
         ]
         self.rng.shuffle(phrases)
-        shape, intent = self.intent(tool)
-        pieces = [Piece(intent)]
+        return self._around(pieces, phrases, shape, place)
+
+    def _crowded(self, tool: Tool) -> set[str]:
+        """Return the arguments that others of the same role could be taken for: these are mostly said by name."""
+        names: dict[str, list[str]] = {}
+        for name in tool.properties:
+            names.setdefault(role_of(name, "string", ""), []).append(name)
+        return {name for same in names.values() if len(same) > 1 for name in same}
+
+    def _around(
+        self, pieces: list[Piece], phrases: list[list[Piece]], shape: str, place: int
+    ) -> tuple[list[Piece], str]:
+        """Set the phrases around the middle of a request, and what people say before and after."""
         if phrases and self.rng.random() < 0.18:
             pieces = [*phrases.pop(), Piece("," if self.rng.random() < 0.6 else "")] + pieces
             shape += "/led"
@@ -118,12 +126,12 @@ class Worder:
 
     def intent(self, tool: Tool) -> tuple[str, str]:
         """Return the shape's name and the words that say what the tool is wanted for."""
-        verb, thing = _verb_and_thing(tool.name)
+        verb, thing = verb_and_thing(tool.name)
         clauses = _clauses(tool.description)
         rng = self.rng
         if self.terse and rng.random() < 0.7:
             return "terse", rng.choice((thing, thing, f"{verb} {thing}", f"new {thing}"))
-        getter = verb in _GETTERS
+        getter = verb in GETTERS
         roll = rng.random()
         if clauses and roll < 0.4:
             return self._opened("clause", _synonym(clauses, rng))
@@ -153,8 +161,27 @@ class Worder:
             return shape, command
         return f"{shape}/opened", f"{self.rng.choice(OPENERS)} {command}"
 
-    def phrase(self, name: str, schema: Mapping[str, JSON], value: JSON, path: str, root: JSON) -> list[Piece]:
-        """Word one argument: its value, and words that say which argument it is."""
+    def argument(self, tool: Tool, name: str, value: JSON) -> list[Piece]:
+        """Word one argument of the first call on its own, as an answer says it."""
+        root = tool.parameters
+        bare = self.rng.random() < 0.5
+        return self.phrase(name, resolve(tool.properties.get(name, {}), root), value, f"0.{name}", root, bare=bare)
+
+    def phrase(
+        self,
+        name: str,
+        schema: Mapping[str, JSON],
+        value: JSON,
+        path: str,
+        root: JSON,
+        *,
+        bare: bool = False,
+        named: bool = False,
+    ) -> list[Piece]:
+        """Word one argument: its value, and words that say which argument it is.
+
+        `bare`: its value alone. `named`: mostly with its name, as other arguments could be meant.
+        """
         if isinstance(value, bool):
             return [Piece(self._switch(name, value, schema), (path,), "said")]
         if isinstance(value, dict):
@@ -166,11 +193,16 @@ class Worder:
         said = (
             self._list(name, items, value, path, root)
             if isinstance(value, list)
-            else [self._say(schema, name, value, path)]
+            else [*self._slip(schema, name, path), self._say(schema, name, value, path)]
         )
         if role in ("date", "begin") and re.match(r"(to|tmr|next|this|in |the )|.*day$", said[0].text, re.IGNORECASE):
             role = "day" if role == "date" else role
-        template = "{v}" if self.terse and self.rng.random() < 0.6 else self.rng.choice(PHRASES[role])
+        if bare:
+            return self._quoted(role, said)
+        ways = PHRASES[role]
+        if named and self.rng.random() < 0.7:
+            ways = tuple(way for way in ways if "{n}" in way) or ways
+        template = "{v}" if self.terse and not named and self.rng.random() < 0.6 else self.rng.choice(ways)
         before, after = template.replace("{n}", spoken(name)).split("{v}")
         return [Piece(before.strip()), *self._quoted(role, said), Piece(after.strip())]
 
@@ -179,6 +211,13 @@ class Worder:
             mark = self.rng.choice('""\'')
             return [Piece(mark), replace(said[0], glued=True), Piece(mark, glued=True)]
         return said
+
+    def _slip(self, schema: Mapping[str, JSON], name: str, path: str) -> list[Piece]:
+        """Say what the speaker takes back at once, where there is such a value."""
+        if path not in self.slips:
+            return []
+        wrong = self._say(schema, name, self.slips[path], path)
+        return [Piece(wrong.text), Piece(self.rng.choice(_SLIPPED))]
 
     def _say(self, schema: Mapping[str, JSON], name: str, value: JSON, path: str) -> Piece:
         ways = sayings(schema, name, value, self.today)
@@ -255,6 +294,18 @@ class Worder:
         return self.rng.choice(on if value else off)
 
 
+def plan(tool: Tool) -> Plan:
+    """Read how people ask for a tool: what it does, to what, and which of its arguments say that."""
+    free, numbers = [], []
+    for name, schema in tool.properties.items():
+        kind = schema.get("type") if isinstance(schema, dict) else None
+        if kind == "string" and not any(key in schema for key in ("enum", "const", "pattern", "format")):
+            free.append(name)
+        elif kind in ("integer", "number"):
+            numbers.append(name)
+    return plan_of(tool.name, tuple(free), tuple(numbers))
+
+
 def _kind(value: JSON) -> str:
     return "integer" if isinstance(value, int) else "number" if isinstance(value, float) else "string"
 
@@ -265,16 +316,6 @@ def _money(value: Mapping[str, JSON]) -> tuple[str, str] | None:
     numbers = [k for k, v in value.items() if isinstance(v, int | float) and not isinstance(v, bool)]
     codes = [k for k, v in value.items() if isinstance(v, str) and re.fullmatch("[A-Z]{3}", v)]
     return (numbers[0], codes[0]) if numbers and codes else None
-
-
-@lru_cache(maxsize=65536)
-def _verb_and_thing(name: str) -> tuple[str, str]:
-    words = words_of(name.rsplit(".", 1)[-1]) or ["use"]
-    if words[0] in VERBS and len(words) > 1:
-        return words[0], " ".join(words[1:])
-    if words[-1] in VERBS and len(words) > 1 and words[0] not in VERBS:
-        return words[-1], " ".join(words[:-1])
-    return ("get" if words[0] not in VERBS else words[0]), " ".join(words)
 
 
 _CUT = re.compile(

@@ -154,7 +154,7 @@ def test_every_pair_is_valid_and_every_span_is_where_it_says(seed: int) -> None:
     made = ToolSet([tool.openai() for tool in tools[:4]])
     assert not [line for call in pair.calls for line in made.violations(call)]
     for evidence in pair.evidence:
-        said = pair.request[evidence.start : evidence.end]
+        said = pair.said[evidence.start : evidence.end]
         assert said
         if evidence.rule == "span":
             place, *path = evidence.path.split(".")

@@ -263,7 +263,7 @@ class _Masks:
 
         try:
             tools = _permitted(pair, self.tools)
-            request, now = pair.request, pair.context.get("now", "")
+            request, now = pair.said, pair.context.get("now", "")
             return Grammar.of(tools, self.base, spans=spans, request=request, now=now).matcher()
         except SchemaError as error:
             self.note = self.note or f"no grammar for some tools: {error}"
