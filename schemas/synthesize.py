@@ -7,6 +7,7 @@ them. Every pair passes the checks of `schematune.schemas.checks`; what fails is
 """
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from schematune.schemas.augment import marks, near_duplicates
 from schematune.schemas.call import ASK, RESERVED, Call
 from schematune.schemas.checks import Checker
 from schematune.schemas.errors import SchemaError
@@ -181,8 +183,13 @@ class Synthesizer:
     def _refusal(self, worder: Worder, today: date) -> tuple[list[Call], list[Piece], str]:
         if not self.others or self.rng.random() < 0.2:
             return [Call.no_tool()], [Piece(self.rng.choice(SMALL_TALK))], "smalltalk"
-        _, pieces, shape = self._one(worder, self.rng.choice(self.others), today, 0)
-        return [Call.no_tool()], pieces, f"other:{shape}"
+        for _ in range(5):
+            other = self.rng.choice(self.others)
+            _, pieces, shape = self._one(worder, other, today, 0)
+            words = " ".join(piece.text for piece in pieces if not piece.paths).lower()
+            if any(re.search(rf"\b{re.escape(mark)}\b", words) for mark in marks(other, self.tools)):
+                return [Call.no_tool()], pieces, f"other:{shape}"
+        return [Call.no_tool()], [Piece(self.rng.choice(SMALL_TALK))], "smalltalk"
 
     def _slipped(self, pieces: list[Piece], *, lower: bool) -> list[Piece]:
         """Lower the case and let a few keys slip, in the words around the values only."""
@@ -234,7 +241,9 @@ def synthesize(
     own = read_examples(examples, tools) if isinstance(examples, str | Path) else Pairs(examples or ())
     checker = Checker(tools, avoid=avoid)
     kept = [pair for pair in own if checker.passes(pair, own=True)][:n]
-    fresh = Synthesizer(tools, rng, others=invent_tools(random.Random(f"{seed}-others"), 60))
+    strange = random.Random(f"{seed}-others")
+    others = [*invent_tools(strange, 60), *near_duplicates(tools, strange, each=2)]
+    fresh = Synthesizer(tools, rng, others=others)
     multiplier = Multiplier(own, tools, rng) if own else None
     rejected: Counter[str] = checker.rejected
     misses = 0

@@ -116,7 +116,12 @@ def test_what_is_taken_back_is_not_the_evidence() -> None:
 
 def test_some_requests_take_a_value_back() -> None:
     pairs = synthesize(TOOLS, 400, seed=3)
-    assert any("scratch that" in pair.request or "no wait" in pair.request for pair in pairs)
+    assert (
+        sum(
+            any(words in pair.request for words in ("scratch that", "no wait", "i mean", "make that")) for pair in pairs
+        )
+        > 1
+    )
     assert any(len(pair.messages) > 1 for pair in pairs)
 
 

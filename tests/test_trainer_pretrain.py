@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from schematune.decoding.base import load_base
 from schematune.schemas.call import Call
 from schematune.schemas.form import COMPACT
-from schematune.schemas.invent import tool_set
 from schematune.schemas.pair import Pair
 from schematune.schemas.render import Renderer
-from schematune.schemas.tool import Tool, ToolSet
+from schematune.schemas.tool import ToolSet
 from schematune.trainer.copyheads import write_copy_heads
-from schematune.trainer.corpus import Block, Corpus, Sources, _swapped, renaming
+from schematune.trainer.corpus import Block, Corpus, Sources, _swapped
 from schematune.trainer.pretrain import TEMPLATE, Recipe, encode, pretrain
 from schematune.trainer.tokens import make_tokenizer, train_tokenizer
 
@@ -136,22 +135,6 @@ def test_people_and_catalogues_are_mixed_in(tmp_path: Path) -> None:
                 assert call.name in known | {"no_tool"}
                 assert all(str(value).lower() in pair.request.lower() for value in call.arguments.values())
         assert corpus._catalogue().tools
-
-
-def test_renaming_renames_calls_with_their_tool() -> None:
-    import random
-
-    tool = Tool(
-        "alarm_set",
-        "Set alarm.",
-        {"type": "object", "properties": {"time_of_day": {}, "label": {}}, "required": ["label"]},
-    )
-    for seed in range(40):
-        renamed, rename = renaming(tool, random.Random(seed))
-        call = rename(Call("alarm_set", {"label": "x", "time_of_day": "y"}))
-        assert call.name == renamed.name and set(call.arguments) == set(renamed.properties)
-        assert set(renamed.required) <= set(renamed.properties)
-        tool_set([renamed])
 
 
 def test_written_heads_copy_before_any_training() -> None:

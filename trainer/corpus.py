@@ -7,18 +7,17 @@ definitions (`Sources.tools`); requests are worded by the synthesiser, or are pe
 """
 
 import random
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from schematune.schemas.augment import renamed
 from schematune.schemas.call import Call
 from schematune.schemas.checks import folded
 from schematune.schemas.errors import SchematuneError
 from schematune.schemas.files import read_jsonl
 from schematune.schemas.invent import invent_tools, restyled, tool_set
-from schematune.schemas.lexicon import NOUNS, VERBS, invented
 from schematune.schemas.pair import Pair
 from schematune.schemas.spans import is_span
 from schematune.schemas.synthesize import Synthesizer
@@ -140,22 +139,28 @@ class Corpus:
         names = list(dict.fromkeys([*needed, *extra]))
         rng.shuffle(names)
         kept = [name for name in names if name not in refused][:12] or names[:1]
-        renamed = {name: renaming(by_name[name], rng) for name in kept}
+        renaming = {
+            name: renamed(by_name[name], rng) if rng.random() < 0.6 else (by_name[name], _same) for name in kept
+        }
         turns = [
             replace(
                 pair,
-                calls=tuple(renamed[c.name][1](c) for c in pair.calls)
-                if pair.calls[0].name in renamed
+                calls=tuple(renaming[c.name][1](c) for c in pair.calls)
+                if pair.calls[0].name in renaming
                 else (Call.no_tool(),),
             )
             for pair in chosen
         ]
-        unique = {tool.name: tool for tool, _ in renamed.values()}
-        if len(unique) < len(renamed):
+        unique = {tool.name: tool for tool, _ in renaming.values()}
+        if len(unique) < len(renaming):
             return Block(tool_set(list(unique.values())), True, ())
         return Block(tool_set(list(unique.values())), rng.random() < 0.92, tuple(turns))
 
     _MAKERS: dict[str, Any] = {"invented": _invented, "catalogue": _catalogue, "people": _people}
+
+
+def _same(call: Call) -> Call:
+    return call
 
 
 def _swapped(pair: Pair, others: Sequence[Pair], rng: random.Random) -> Pair:
@@ -190,40 +195,3 @@ def _lowered(pair: Pair, rng: random.Random) -> Pair:
 
     calls = tuple(Call(c.name, {k: cased(v) for k, v in c.arguments.items()}) for c in pair.calls)
     return replace(pair, messages=({"role": "user", "content": text},), calls=calls)
-
-
-def renaming(tool: Tool, rng: random.Random) -> tuple[Tool, Any]:
-    """Return the tool under other names (in half of the cases), and a function that renames its calls."""
-    roll = rng.random()
-    words = [w for w in re.split(r"[^A-Za-z]+", tool.name) if w]
-    name = tool.name
-    if roll < 0.5:
-        name = rng.choice(
-            (
-                "".join(w.title() for w in words),
-                "_".join(reversed(words)),
-                ".".join(words),
-                f"{rng.choice(list(VERBS))}_{'_'.join(words)}",
-                words[-1],
-            )
-        )
-    elif roll < 0.6:
-        name = f"{invented(rng)}_{rng.choice(NOUNS)}"
-    slots: dict[str, str] = {}
-    for slot in tool.properties:
-        parts = slot.split("_")
-        slots[slot] = rng.choice((slot, slot, parts[-1], "".join([parts[0], *(p.title() for p in parts[1:])])))
-    if len(set(slots.values())) < len(slots):
-        slots = {slot: slot for slot in slots}
-    names = list(tool.properties)
-    rng.shuffle(names)
-    parameters: Mapping[str, Any] = {
-        **tool.parameters,
-        "properties": {slots[slot]: tool.properties[slot] for slot in names},
-        "required": [slots[slot] for slot in tool.required],
-    }
-
-    def rename(call: Call) -> Call:
-        return Call(name, {slots.get(key, key): value for key, value in call.arguments.items()})
-
-    return Tool(name, tool.description, parameters), rename
