@@ -91,14 +91,15 @@ class Worder:
     def request(self, tool: Tool, arguments: Mapping[str, JSON], place: int = 0) -> tuple[list[Piece], str]:
         """Word one call of `tool`; returns the pieces and the name of the wording's shape."""
         root = tool.parameters
+        shape, intent = self.intent(tool)
+        led = self.rng.random() < 0.18
         phrases = [
             self.phrase(name, resolve(tool.properties.get(name, {}), root), value, f"{place}.{name}", root)
             for name, value in arguments.items()
         ]
         self.rng.shuffle(phrases)
-        shape, intent = self.intent(tool)
         pieces = [Piece(intent)]
-        if phrases and self.rng.random() < 0.18:
+        if phrases and led:
             pieces = [*phrases.pop(), Piece("," if self.rng.random() < 0.6 else "")] + pieces
             shape += "/led"
         glue = self.rng.choice(("", "", "", ",", " and"))
