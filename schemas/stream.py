@@ -5,7 +5,7 @@ Only what the checks must remember of each pair, its request, stays in memory.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -14,7 +14,9 @@ from tqdm import tqdm
 
 from schematune.schemas.call import ASK
 from schematune.schemas.checks import Checker
+from schematune.schemas.datacard import fingerprint_of, save_with_card
 from schematune.schemas.errors import SchemaError
+from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Pair, Pairs, read_examples
 from schematune.schemas.shards import SHARD, Maker, outcomes
 from schematune.schemas.teacher import Teacher
@@ -27,6 +29,10 @@ ROUND = 64
 
 TAUGHT = 2048
 """Pairs that a teacher is given at a time."""
+
+
+def _named(source: object) -> dict[str, JSON]:
+    return {"file": Path(source).name} if isinstance(source, str | Path) else {}
 
 
 class PairStream:
@@ -58,7 +64,18 @@ class PairStream:
         self.tools, self.n, self.seed, self.teacher = tools, n, seed, teacher
         self.workers, self.progress = max(1, workers), progress
         self.own = read_examples(examples, tools) if isinstance(examples, str | Path) else Pairs(examples or ())
-        self._checker = Checker(tools, avoid=avoid)
+        avoided = avoid if isinstance(avoid, Pairs) else Pairs(avoid)
+        self._checker = Checker(tools, avoid=avoided)
+        self._given: dict[str, JSON] = {
+            "seed": seed,
+            "options": {"pairs": n, "dev": dev, "test": test},
+            "tools": {"fingerprint": tools.fingerprint, "names": list(tools.names)},
+            "inputs": {
+                name: {**file, **fingerprint_of(pair.to_dict() for pair in pairs)}
+                for name, pairs, file in (("examples", self.own, _named(examples)), ("avoid", avoided, {}))
+                if len(pairs)
+            },
+        }
         self._maker = Maker(tools, examples=self.own, seed=seed, dev=dev, test=test)
         self.rejected: Counter[str] = self._checker.rejected
 
@@ -66,6 +83,19 @@ class PairStream:
         """Yield the pairs, a user's examples first; raises `SchemaError` where no more distinct ones are found."""
         pairs = self._pairs() if self.teacher is None else self._taught(self._pairs(), self.teacher)
         return iter(tqdm(pairs, total=self.n, unit="pair", desc="synthesise", disable=not self.progress))
+
+    @property
+    def origin(self) -> dict[str, JSON]:
+        """What a data card says of how the pairs were made; complete once the stream has ended."""
+        taught = {"teacher": {"model": self.teacher.model, **asdict(self.teacher.spent)}} if self.teacher else {}
+        return {**self._given, **taught, "rejected": dict(self.rejected)}
+
+    def save(self, path: str | Path, *, licence: str = "") -> dict[str, JSON]:
+        """Write the pairs as they come, and their data card beside them, which is returned; see `Pairs.save`.
+
+        Until the last pair is written there is no file of that name, or the old one.
+        """
+        return save_with_card(Path(path), (pair.to_dict() for pair in self), lambda: self.origin, licence=licence)
 
     def _pairs(self) -> Iterator[Pair]:
         kept = [pair for pair in self.own if self._checker.passes(pair, own=True)][: self.n]

@@ -184,4 +184,4 @@ def synthesize(
         progress=progress,
     )  # fmt: skip
     pairs = list(stream)
-    return Pairs(pairs, rejected=stream.rejected)
+    return Pairs(pairs, rejected=stream.rejected, origin=stream.origin)
