@@ -82,7 +82,8 @@ class PairStream:
     def __iter__(self) -> Iterator[Pair]:
         """Yield the pairs, a user's examples first; raises `SchemaError` where no more distinct ones are found."""
         pairs = self._pairs() if self.teacher is None else self._taught(self._pairs(), self.teacher)
-        return iter(tqdm(pairs, total=self.n, unit="pair", desc="synthesise", disable=not self.progress))
+        with tqdm(pairs, total=self.n, unit="pair", desc="synthesise", disable=not self.progress) as bar:
+            yield from bar
 
     @property
     def origin(self) -> dict[str, JSON]:
@@ -95,7 +96,11 @@ class PairStream:
 
         Until the last pair is written there is no file of that name, or the old one.
         """
-        return save_with_card(Path(path), (pair.to_dict() for pair in self), lambda: self.origin, licence=licence)
+        rows = (pair.to_dict() for pair in self)
+        try:
+            return save_with_card(Path(path), rows, lambda: self.origin, licence=licence)
+        finally:
+            rows.close()
 
     def _pairs(self) -> Iterator[Pair]:
         kept = [pair for pair in self.own if self._checker.passes(pair, own=True)][: self.n]
