@@ -42,13 +42,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pairs", type=int, default=2000, metavar="N", help="pairs to make (2000)")
     parser.add_argument("--examples", type=Path, metavar="FILE", help="examples to multiply, JSON Lines")
     parser.add_argument("--beside", type=Path, metavar="FILE", help="requests to compare the variety with, JSON Lines")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="keep the pairs here, JSON Lines")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="keep the pairs here, JSON Lines or Parquet")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that make the pairs (1)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     try:
         tools = ToolSet(str(options.tools))
         beside = [pair.request for pair in Pairs.load(options.beside)] if options.beside else []
-        pairs, seconds = measure(tools, options.pairs, examples=options.examples, seed=options.seed)
+        pairs, seconds = measure(
+            tools, options.pairs, examples=options.examples, seed=options.seed, workers=options.workers
+        )
     except SchematuneError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -63,10 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(tools: ToolSet, n: int, *, examples: Path | None = None, seed: int = 0) -> tuple[Pairs, float]:
+def measure(
+    tools: ToolSet, n: int, *, examples: Path | None = None, seed: int = 0, workers: int = 1
+) -> tuple[Pairs, float]:
     """Make `n` pairs and return them with the seconds that it took; raises `SchematuneError`."""
     begun = time.perf_counter()
-    pairs = synthesize(tools, n, examples=examples, seed=seed)
+    pairs = synthesize(tools, n, examples=examples, seed=seed, workers=workers)
     return pairs, time.perf_counter() - begun
 
 

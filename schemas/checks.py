@@ -60,16 +60,15 @@ class Checker:
         >>> checker.passes(Pair.of("f with x", [Call("f", {"n": "x"})])), dict(checker.rejected)
         (False, {'schema': 1})
         """
-        reason = self._reason(pair, own)
+        reason = self.flaw(pair, own=own) or self.staleness(pair, own=own)
         if reason:
             self.rejected[reason] += 1
             return False
-        self._seen.add(_turns(pair))
-        self._known.add(_said(pair), _day(pair))
-        self.accepted += 1
+        self.remember(pair)
         return True
 
-    def _reason(self, pair: Pair, own: bool) -> str:
+    def flaw(self, pair: Pair, *, own: bool = False) -> str:
+        """Return what is wrong with a pair by itself, whatever came before it; empty where nothing is."""
         if not pair.request.strip() or len(pair.request) > MAX_REQUEST:
             return "length"
         if any(self.tools.violations(call) for call in pair.calls):
@@ -78,14 +77,22 @@ class Checker:
             return "round trip"
         if not own and not _has_evidence(pair):
             return "evidence"
-        if not own and self._is_ambiguous(pair):
-            return "ambiguous"
+        return "ambiguous" if not own and self._is_ambiguous(pair) else ""
+
+    def staleness(self, pair: Pair, *, own: bool = False) -> str:
+        """Return why a request is not new: it must stay unseen, or was there before; empty where it is new."""
         turns, said = _turns(pair), _said(pair)
         if turns in self._unseen or self._leaks.find(said):
             return "leaked"
         if turns in self._seen:
             return "duplicate"
         return "near duplicate" if not own and self._known.find(said, _day(pair)) else ""
+
+    def remember(self, pair: Pair) -> None:
+        """Count a pair as accepted; its request is not new from now on."""
+        self._seen.add(_turns(pair))
+        self._known.add(_said(pair), _day(pair))
+        self.accepted += 1
 
     def _is_ambiguous(self, pair: Pair) -> bool:
         """Tell whether another tool takes a call's arguments and has as many words of its name in the request."""

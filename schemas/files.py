@@ -4,28 +4,31 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from schematune.schemas.errors import ExampleError
 from schematune.schemas.jsontext import JSON
 
-__all__ = ["read_jsonl", "write_jsonl", "write_text"]
+__all__ = ["read_jsonl", "whole_file", "write_jsonl", "write_text"]
 
 
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` by way of a temporary file beside it: a killed process leaves the old file.
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open `path` for writing by way of a temporary file beside it: a killed process leaves the old file.
 
     Raises `OSError` (a full disk, no permission); nothing is left behind then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_UMASK)  # a temporary file is its owner's alone
@@ -35,9 +38,17 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
 def write_jsonl(path: Path, rows: Iterable[JSON]) -> None:
-    """Write `rows` as JSON Lines, whole or not at all."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    """Write `rows` as JSON Lines as they come, whole or not at all."""
+    with whole_file(path) as file:
+        for row in rows:
+            file.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8"))
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[str, JSON]]:

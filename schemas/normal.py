@@ -47,7 +47,16 @@ def resolve(schema: JSON, root: JSON) -> Normal:
     >>> resolve({"allOf": [{"$ref": "#/$defs/size"}, {"minimum": 3}], "description": "how many"}, root)
     {'description': 'how many', 'type': 'integer', 'minimum': 3}
     """
-    return Document(root).normal(schema)
+    known = _RESOLVED.get((id(schema), id(root)))
+    if known is None:
+        if len(_RESOLVED) >= _MOST_RESOLVED:
+            _RESOLVED.clear()
+        known = _RESOLVED[id(schema), id(root)] = schema, root, Document(root).normal(schema)
+    return known[2]
+
+
+_RESOLVED: dict[tuple[int, int], tuple[JSON, JSON, Normal]] = {}
+_MOST_RESOLVED = 8192
 
 
 class Document:

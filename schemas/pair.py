@@ -1,6 +1,6 @@
 """A pair (a request and the calls it should lead to), with the evidence for it, and sets of pairs.
 
-Files are JSON Lines in the case format: `id`, `source`, `messages`, `calls`, and where they apply
+Files are JSON Lines (or Parquet) in the case format: `id`, `source`, `messages`, `calls`, and where they apply
 `context`, `tools`, `split`, `template`, `seed`, `evidence`. An empty `calls` list means `no_tool`.
 """
 
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from schematune.schemas.call import Call
+from schematune.schemas.datacard import card_path, check_card, save_with_card
 from schematune.schemas.errors import ExampleError
-from schematune.schemas.files import read_jsonl, write_jsonl
 from schematune.schemas.jsontext import JSON, digest
+from schematune.schemas.rows import read_rows, write_rows
 from schematune.schemas.tool import ToolSet
 
 __all__ = ["Evidence", "Message", "Pair", "Pairs", "Split", "read_examples", "said_in"]
@@ -137,12 +138,22 @@ class Pair:
 
 
 class Pairs(Sequence[Pair]):
-    """Pairs with their splits, and the count of what was rejected on the way, by reason."""
+    """Pairs with their splits, and the count of what was rejected on the way, by reason.
 
-    def __init__(self, pairs: Iterable[Pair], *, rejected: Mapping[str, int] | None = None) -> None:
+    `origin` is what the data card says of how they were made (`schematune.schemas.datacard`).
+    """
+
+    def __init__(
+        self,
+        pairs: Iterable[Pair],
+        *,
+        rejected: Mapping[str, int] | None = None,
+        origin: Mapping[str, JSON] | None = None,
+    ) -> None:
         """See the class."""
         self._pairs = tuple(pairs)
         self.rejected: Counter[str] = Counter(rejected or {})
+        self.origin: Mapping[str, JSON] = origin or {}
 
     def __getitem__(self, key: Any) -> Any:
         """Return one pair, or a slice as `Pairs`."""
@@ -184,14 +195,27 @@ class Pairs(Sequence[Pair]):
         """The pairs to score on."""
         return self._of("test")
 
-    def save(self, path: str | Path) -> None:
-        """Write the pairs as JSON Lines, whole or not at all."""
-        write_jsonl(Path(path), (pair.to_dict() for pair in self))
+    def save(self, path: str | Path, *, licence: str = "") -> None:
+        """Write the pairs, whole or not at all: as Parquet where the name ends in `.parquet`, else as JSON Lines.
+
+        A data card is put beside them (`PATH.card.json`) where it is known how they were made; `licence` is that of
+        the examples among them.
+        """
+        rows = (pair.to_dict() for pair in self)
+        if self.origin:
+            save_with_card(Path(path), rows, lambda: self.origin, licence=licence)
+        else:
+            card_path(Path(path)).unlink(missing_ok=True)
+            write_rows(Path(path), rows)
 
     @classmethod
     def load(cls, path: str | Path) -> "Pairs":
-        """Read pairs; raises `ExampleError` that names the file and line."""
-        return cls(Pair.from_dict(row, where=where) for where, row in read_jsonl(Path(path)))
+        """Read pairs, JSON Lines or Parquet.
+
+        Raises `ExampleError` that names the file and line, also where they are not those that their card describes.
+        """
+        check_card(Path(path))
+        return cls(Pair.from_dict(row, where=where) for where, row in read_rows(Path(path)))
 
 
 def read_examples(path: str | Path, tools: ToolSet) -> Pairs:
@@ -201,7 +225,7 @@ def read_examples(path: str | Path, tools: ToolSet) -> Pairs:
     and for a gold call that does not fit its tool.
     """
     pairs = []
-    for where, row in read_jsonl(Path(path)):
+    for where, row in read_rows(Path(path)):
         pair = Pair.from_dict(row, where=where)
         wrong = [line for call in pair.calls for line in tools.violations(call)]
         if wrong:

@@ -5,6 +5,7 @@ sensitive hashing (Broder, 1997; the library is rensa) finds the few that may be
 """
 
 from collections.abc import Set
+from functools import lru_cache
 from typing import Any
 
 from rensa import RMinHash, RMinHashLSH  # type: ignore[import-untyped]
@@ -46,7 +47,7 @@ class Similar:
 
     def find(self, text: str, key: str = "") -> str:
         """Return a known text of the same key that is alike, or an empty one."""
-        for place in self._index.query(_hashed(text)):
+        for place in self._index.query(_hashed(text)) if self._texts else ():
             known: tuple[str, str] = self._texts[place]
             if known[1] == key and overlap(text, known[0]) >= self.threshold:
                 return known[0]
@@ -67,6 +68,7 @@ def _pieces(text: str) -> Set[str]:
     return {text[place : place + _PIECE] for place in range(max(1, len(text) - _PIECE + 1))}
 
 
+@lru_cache(maxsize=8)
 def _hashed(text: str) -> Any:
     found = RMinHash(num_perm=_HASHES, seed=1)
     found.update(list(_pieces(text)))

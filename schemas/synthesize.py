@@ -8,23 +8,17 @@ them. Every pair passes the checks of `schematune.schemas.checks`; what fails is
 
 import random
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from tqdm import tqdm
-
-from schematune.schemas.augment import marks, near_duplicates
-from schematune.schemas.call import ASK, RESERVED, Call
-from schematune.schemas.checks import Checker
-from schematune.schemas.errors import SchemaError
-from schematune.schemas.examples import Multiplier
+from schematune.schemas.augment import marks
+from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import SMALL_TALK
 from schematune.schemas.normal import resolve
-from schematune.schemas.pair import Pair, Pairs, Split, read_examples
+from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.pieces import Piece, join_pieces
 from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import Tool, ToolSet
@@ -219,14 +213,18 @@ def synthesize(
     teacher: Teacher | None = None,
     dev: float = 0.04,
     test: float = 0.04,
+    workers: int = 1,
     progress: bool = False,
 ) -> Pairs:
-    """Make `n` checked pairs for `tools`; the same arguments give the same pairs.
+    """Make `n` checked pairs for `tools`; the same arguments give the same pairs, whatever the number of `workers`.
 
     `examples` (a JSON Lines file in the case format, or pairs) are kept as they are, first, and make up
     about half of what follows with their values swapped. `avoid` are pairs (a test set) whose requests may
-    not come out. A `teacher` puts the synthetic requests anew, where what it writes passes the checks. Shares `dev` and `test` of the synthetic pairs are set apart, by whole template
-    families. The result's `rejected` counts what the checks threw away, by reason. `progress` shows a bar.
+    not come out. A `teacher` puts the synthetic requests anew, where what it writes passes the checks. Shares `dev`
+    and `test` of the synthetic pairs are set apart: splits share neither a family of wordings nor, where an argument
+    has many values, a value (`schematune.schemas.splits`). `workers` are processes. The result's `rejected` counts
+    what the checks threw away, by reason. `progress` shows a bar. For more pairs than fit the memory there is
+    `schematune.schemas.stream.PairStream`, which takes the same arguments.
 
     Raises `ExampleError` for examples that do not fit, `SchemaError` where a tool cannot be sampled.
 
@@ -235,56 +233,11 @@ def synthesize(
     >>> len(pairs), all(not tools.violations(call) for pair in pairs for call in pair.calls)
     (20, True)
     """
-    from schematune.schemas.invent import invent_tools
+    from schematune.schemas.stream import PairStream
 
-    rng = random.Random(f"{seed}-{tools.fingerprint}")
-    own = read_examples(examples, tools) if isinstance(examples, str | Path) else Pairs(examples or ())
-    checker = Checker(tools, avoid=avoid)
-    kept = [pair for pair in own if checker.passes(pair, own=True)][:n]
-    strange = random.Random(f"{seed}-others")
-    others = [*invent_tools(strange, 60), *near_duplicates(tools, strange, each=2)]
-    fresh = Synthesizer(tools, rng, others=others)
-    multiplier = Multiplier(own, tools, rng) if own else None
-    rejected: Counter[str] = checker.rejected
-    misses = 0
-    bar = tqdm(total=n, initial=len(kept), unit="pair", desc="synthesise", disable=not progress)
-    while len(kept) < n:
-        pair = multiplier.pair() if multiplier and rng.random() < VARIANTS else fresh.pair()
-        if pair is None or not checker.passes(pair):
-            misses += 1
-            if misses > 2000 + 20 * n:
-                raise SchemaError(
-                    f"only {len(kept)} of {n} distinct pairs were found: {dict(rejected)}",
-                    fix="ask for fewer, or give more examples",
-                )
-            continue
-        split = _split(pair.template, dev, test, seed) if pair.source == "synthetic" else "train"
-        kept.append(replace(pair, id=f"pair-{len(kept)}", seed=seed, split=split))
-        bar.update()
-    bar.close()
-    if teacher is not None:
-        kept = _taught(kept, teacher, checker, progress)
-    return Pairs(kept, rejected=rejected)
-
-
-def _taught(pairs: list[Pair], teacher: Teacher, checker: Checker, progress: bool) -> list[Pair]:
-    """Return the pairs, the requests of the synthetic calls put anew by a teacher where that passes the checks."""
-    places = [
-        n
-        for n, pair in enumerate(pairs)
-        if pair.source == "synthetic" and pair.calls[0].name != ASK and len(pair.messages) == 1
-    ]
-    taught = list(pairs)
-    rewritten = teacher.rewritten([pairs[place] for place in places])
-    bar = tqdm(rewritten, total=len(places), unit="pair", desc="teach", disable=not progress)
-    for place, pair in zip(places, bar, strict=True):
-        if pair is None:
-            checker.rejected["teacher"] += 1
-        elif checker.passes(pair):
-            taught[place] = pair
-    return taught
-
-
-def _split(template: str, dev: float, test: float, seed: int) -> Split:
-    draw = random.Random(f"{seed}-{template}").random()
-    return "dev" if draw < dev else "test" if draw < dev + test else "train"
+    stream = PairStream(
+        tools, n, examples=examples, seed=seed, avoid=avoid, teacher=teacher, dev=dev, test=test, workers=workers,
+        progress=progress,
+    )  # fmt: skip
+    pairs = list(stream)
+    return Pairs(pairs, rejected=stream.rejected, origin=stream.origin)

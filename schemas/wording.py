@@ -40,6 +40,9 @@ _SLIPPED = (
 )
 """What stands between a value that was wrong and the one that is meant."""
 
+LED = "/led"
+"""How the shapes end whose requests begin with an argument."""
+
 NATURAL = 0.6
 """Share of the requests that are built around what the tool acts on; the others say its name and its arguments'."""
 
@@ -82,7 +85,8 @@ class Worder:
         def said(name: str) -> list[Piece]:
             return self.phrase(name, schemas[name], arguments[name], f"{place}.{name}", root, bare=True)
 
-        if self.rng.random() < NATURAL:
+        natural, led = self.rng.random() < NATURAL, self.rng.random() < 0.18  # drawn first, whatever the values are
+        if natural:
             pieces, told, shape = core(plan(tool), rest, said, self.rng)
             rest = [name for name in rest if name not in told]
         else:
@@ -93,7 +97,7 @@ class Worder:
             for name in rest
         ]
         self.rng.shuffle(phrases)
-        return self._around(pieces, phrases, shape, place)
+        return self._around(pieces, phrases, f"{shape}{LED if led and phrases else ''}", place)
 
     def _crowded(self, tool: Tool) -> set[str]:
         """Return the arguments that others of the same role could be taken for: these are mostly said by name."""
@@ -106,9 +110,8 @@ class Worder:
         self, pieces: list[Piece], phrases: list[list[Piece]], shape: str, place: int
     ) -> tuple[list[Piece], str]:
         """Set the phrases around the middle of a request, and what people say before and after."""
-        if phrases and self.rng.random() < 0.18:
+        if shape.endswith(LED):
             pieces = [*phrases.pop(), Piece("," if self.rng.random() < 0.6 else "")] + pieces
-            shape += "/led"
         glue = self.rng.choice(("", "", "", ",", " and"))
         for number, phrase in enumerate(phrases):
             if glue and number and number == len(phrases) - 1:

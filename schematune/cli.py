@@ -8,11 +8,10 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from schematune.schemas.errors import SchematuneError
 from schematune.schemas.pair import Pairs, read_examples
-from schematune.schemas.synthesize import synthesize
+from schematune.schemas.stream import PairStream
 from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import ToolSet
 
@@ -34,10 +33,18 @@ def _synth(options: argparse.Namespace) -> None:
             cache=options.teacher_cache or f"{options.out}.teacher",
             max_tokens=options.teacher_tokens,
         )
-    given: Any = {"examples": options.examples, "seed": options.seed, "avoid": avoid, "teacher": teacher}
-    pairs = synthesize(tools, options.pairs, progress=True, **given)
-    pairs.save(options.out)
-    _note(f"{len(pairs)} pairs in {options.out}; rejected on the way: {dict(pairs.rejected)}")
+    stream = PairStream(
+        tools,
+        options.pairs,
+        examples=options.examples,
+        seed=options.seed,
+        avoid=avoid,
+        teacher=teacher,
+        workers=options.workers,
+        progress=True,
+    )
+    card = stream.save(options.out, licence=options.licence)
+    _note(f"{card['rows']} pairs in {options.out}; rejected on the way: {card['rejected']}")
     if teacher is not None:
         _note(f"teacher: {teacher.spent}")
 
@@ -129,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
 
     synth = verb("synth", _synth, "Make checked training pairs from tools and your own examples.")
     synth.add_argument("--tools", required=True, help="JSON file: OpenAI or MCP tools, or a JSON Schema")
-    synth.add_argument("--out", required=True, help="where the pairs go (JSON Lines)")
+    synth.add_argument("--out", required=True, help="where the pairs go (JSON Lines, or FILE.parquet)")
     synth.add_argument("--pairs", type=int, default=2000, help="how many (2000)")
     synth.add_argument("--examples", help="your own examples (JSON Lines, case format)")
     synth.add_argument(
@@ -139,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--teacher-tokens", type=int, metavar="N", help="tokens it may cost, both ways")
     synth.add_argument("--teacher-cache", metavar="FILE", help="where its answers are kept (OUT.teacher)")
     synth.add_argument("--avoid", help="a test set whose requests may not come out")
+    synth.add_argument("--licence", default="", metavar="TEXT", help="licence of your examples, for the data card")
+    synth.add_argument("--workers", type=int, default=1, metavar="N", help="processes; the pairs are the same (1)")
     synth.add_argument("--seed", type=int, default=0)
 
     tune = verb("tune", _tune, "Tune a LoRA adapter on pairs.")
