@@ -26,9 +26,12 @@ _CONCEPTS: tuple[tuple[str, str], ...] = (
     ("person", r"person|recipient|owner|author|attendee|attendees|contact|user|guest|guests|people|participant|"
                r"patient|employee|customer|client|student|member|driver|doctor|sender|assignee|manager|username|who|to|cc"),
     ("maker", r"artist|singer|band|performer|musician|composer|actor|director|writer|host|speaker|team|player|creator"),
-    ("province", r"state|province|county|territory"),
-    ("place", r"city|place|location|town|destination|origin|pickup|venue|region|area|airport|station|country|where|"
-              r"address|street|room|site|dropoff|departure|arrival|from|neighbou?rhood|landmark"),
+    ("city", r"city|town|village|municipality"),
+    ("country", r"country|nation|homeland"),
+    ("province", r"state|province|territory"),
+    ("landmark", r"poi|landmark|attraction|sight|monument|park|venue|museum|theatre|theater"),
+    ("place", r"place|location|destination|origin|pickup|region|area|airport|station|where|county|"
+              r"address|street|room|site|dropoff|departure|arrival|from|neighbou?rhood"),
     ("service", r"service|app|platform|provider|network|channel|program|carrier|operator|system"),
     ("company", r"company|merchant|vendor|organi[sz]ation|brand|shop|store|employer|supplier|business|airline|bank"),
     ("language", r"language|lang|nationality|cuisine|ethnicity|citizenship"),
@@ -59,7 +62,7 @@ def concept(name: str) -> str:
     The last word of the name counts most; a name or a title is of what stands before it.
 
     >>> concept("departure_city"), concept("dueDate"), concept("sprocket"), concept("company_name")
-    ('place', 'date', 'thing', 'company')
+    ('city', 'date', 'thing', 'company')
     """
     words = words_of(name)
     found = [kind for word in reversed(words) for kind in _concepts(word)]
@@ -72,7 +75,7 @@ def concept(name: str) -> str:
     return found[0]
 
 
-_NAMED = ("person", "maker", "place", "province", "company", "service", "file")
+_NAMED = ("person", "maker", "city", "country", "place", "landmark", "province", "company", "service", "file")
 """Kinds of things whose name says no more than themselves."""
 
 
@@ -169,7 +172,7 @@ def _fill(template: str, rng: random.Random) -> str:
     word, word2 = rng.choice(pool("word")), rng.choice(pool("word"))
     return template.format(
         noun=noun, noun2=noun2, adj=adj, word=word, word2=word2, Noun=noun.title(), Noun2=noun2.title(),
-        Adj=adj.title(), adj2=rng.choice(ADJECTIVES), Word=word.title(), Inv=invented(rng).title(), first=rng.choice(pool("first_name")),
+        Adj=adj.title(), adj2=rng.choice(ADJECTIVES), Word=word.title(), Inv=invented(rng).title(), first=rng.choice(pool("first_name")), name=rng.choice(pool("person")), City=rng.choice(pool("city")),
         n=rng.randint(2, 30), q=rng.randint(1, 4),
     )  # fmt: skip
 
@@ -186,7 +189,20 @@ _MADE_OF = ("{noun}", "{noun}", "{adj} {noun}", "{word}", "{noun} {noun2}")
 _WORKS = ("The {Noun}", "{Noun} of {Noun2}", "The {Adj} {Noun}", "{Adj} {Noun}", "{Noun}", "{first} and the {Noun}",
           "{first} {Inv}", "{Inv}", "A {Noun} for {first}", "In the {Noun}", "{Noun} {Noun2}", "My {Adj} {Noun}",
           "{Noun} on the {Noun2}", "{Word} {Noun}", "{Word}", "No {Noun}", "{Adj} {Noun}: The {Noun2}", "{Noun} {n}")  # fmt: skip
-_MAKERS = ("{first} {Inv}", "{first} {Inv}", "{first}", "The {Noun}s", "{Adj} {Noun}", "{Inv}", "{first} {Word}")
+_LANDMARKS = ("{Inv} National Park", "Lake {Inv}", "Mount {Inv}", "{Inv} Forest", "{City} Museum", "{first} Memorial Hall", "{Inv} Bay",
+              "{Noun} Museum", "{City} Airport", "{Inv} State Forest", "{Adj} {Noun} Theatre", "{first} Park", "{City} Station",
+              "Port of {City}", "{Inv} Nature Reserve", "{City} Stadium", "The {Noun} Hall", "{Inv} Beach", "{Inv} Island")  # fmt: skip
+_MAKERS = (
+    "{name}",
+    "{name}",
+    "{name}",
+    "{first} {Inv}",
+    "{first}",
+    "The {Noun}s",
+    "{Adj} {Noun}",
+    "{Inv}",
+    "{first} {Word}",
+)
 _SERVICES = ("{Inv}", "{Noun}", "{Adj}{Noun}", "{Inv} {Noun}", "{Noun}{noun2}", "{Inv}fy", "{Noun} Plus", "{Word}")
 _MANNERS = ("best", "popular", "cheapest", "newest", "top", "nearest", "highly rated", "latest", "most popular", "good",
             "favourite", "well known", "recommended", "fastest", "top rated", "oldest", "famous", "random", "top {n}")  # fmt: skip
@@ -250,10 +266,10 @@ _WORDED: dict[str, Callable[[random.Random, date], str]] = {
     "text": _of(*_SENTENCES), "query": _of(*_QUERIES), "thing": _of(*_TITLES), "kind": _of(*_KINDS),
     "title": lambda rng, today: _fill(rng.choice(_TITLES if rng.random() < 0.4 else _WORKS), rng),
     "food": _of(*_MADE_OF), "feature": _of(*_MADE_OF), "maker": _of(*_MAKERS), "service": _of(*_SERVICES),
-    "manner": _of(*_MANNERS), "nearness": _of(*_NEARNESS), "warmth": _of(*_WARMTHS), "unit": _of(*_UNITS),
+    "landmark": _of(*_LANDMARKS), "manner": _of(*_MANNERS), "nearness": _of(*_NEARNESS), "warmth": _of(*_WARMTHS), "unit": _of(*_UNITS),
     "quality": _of("{adj}", "{adj}", "{adj} {noun}", "{adj} and {adj2}"),
     "person": lambda rng, today: rng.choice(pool("person" if rng.random() < 0.4 else "first_name")),
-    "place": lambda rng, today: _place(rng),
+    "place": lambda rng, today: worded("landmark", rng, today) if rng.random() < 0.2 else _place(rng),
     "province": lambda rng, today: _province(rng),
     "id": lambda rng, today: _identifier(rng),
     "date": _any_date,

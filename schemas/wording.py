@@ -6,7 +6,7 @@ the evidence of every argument falls out of the wording instead of being looked 
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
@@ -16,6 +16,7 @@ from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import CHATTER, OPENERS, VERBS, words_of
 from schematune.schemas.normal import resolve
 from schematune.schemas.pieces import Piece
+from schematune.schemas.realistic import concept
 from schematune.schemas.roles import PHRASES, role_of, spoken
 from schematune.schemas.sayings import amount_sayings, sayings
 from schematune.schemas.tool import Tool
@@ -42,6 +43,9 @@ _SLIPPED = (
 
 LED = "/led"
 """How the shapes end whose requests begin with an argument."""
+
+_LEADS_ITSELF = re.compile(r"(in|at|on|around|this|next|tomorrow|today|tonight|later|right|the|by)\b", re.IGNORECASE)
+"""How a time is said that needs no word before it."""
 
 NATURAL = 0.6
 """Share of the requests that are built around what the tool acts on; the others say its name and its arguments'."""
@@ -96,8 +100,22 @@ class Worder:
             self.phrase(name, schemas[name], arguments[name], f"{place}.{name}", root, named=name in crowded)
             for name in rest
         ]
+        phrases = self._neighbours(rest, phrases, said)
         self.rng.shuffle(phrases)
         return self._around(pieces, phrases, f"{shape}{LED if led and phrases else ''}", place)
+
+    def _neighbours(
+        self, names: Sequence[str], phrases: list[list[Piece]], said: Callable[[str], list[Piece]]
+    ) -> list[list[Piece]]:
+        """Say a place and the larger one that it is in as one phrase, mostly: "in Salem, Oregon"."""
+        for small, large in (("city", "province"), ("landmark", "city"), ("city", "country"), ("province", "country")):
+            inner = next((n for n in names if concept(n) == small), None)
+            outer = next((n for n in names if concept(n) == large), None)
+            if inner and outer and self.rng.random() < 0.6:
+                joint = Piece(self.rng.choice((",", "", "in", ",", ", in", "of")))
+                joined = [*phrases[names.index(inner)], joint, *said(outer)]
+                return [joined if n == inner else p for n, p in zip(names, phrases, strict=True) if n != outer]
+        return phrases
 
     def _crowded(self, tool: Tool) -> set[str]:
         """Return the arguments that others of the same role could be taken for: these are mostly said by name."""
@@ -202,7 +220,7 @@ class Worder:
             role = "day" if role == "date" else role
         if bare:
             return self._quoted(role, said)
-        ways = PHRASES[role]
+        ways = ("{v}",) if role == "time" and _LEADS_ITSELF.match(said[-1].text) else PHRASES[role]
         if named and self.rng.random() < 0.7:
             ways = tuple(way for way in ways if "{n}" in way) or ways
         template = "{v}" if self.terse and not named and self.rng.random() < 0.6 else self.rng.choice(ways)
