@@ -19,7 +19,7 @@ from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.merge import ANNOTATIONS
 
-__all__ = ["Guided", "compiled", "guided", "reason_of"]
+__all__ = ["Guided", "compiled", "guided", "keywords", "reason_of"]
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Guided:
         if "dependentRequired" in kinds or "dependentSchemas" in kinds:
             kinds["dependencies"] = kinds.get("dependentRequired", kinds.get("dependentSchemas", ""))
         kinds |= {key: kinds["if"] for key in ("then", "else") if "if" in kinds}
-        return {key: kinds.get(key, "enforced") for key in dict.fromkeys(_keywords(schema))}
+        return {key: kinds.get(key, "enforced") for key in dict.fromkeys(keywords(schema))}
 
 
 def guided(schema: JSON, *, spaced: bool = False, where: str = "schema") -> Guided:
@@ -143,20 +143,20 @@ def _named(messages: list[str]) -> Iterator[str]:
         yield from (word.strip('"[] ') for word in message.split(":")[-1].split(","))
 
 
-def _keywords(schema: JSON) -> Iterator[str]:
+def keywords(schema: JSON) -> Iterator[str]:
     """Yield the keywords of a schema and its parts that forbid something."""
     if isinstance(schema, list):
         for item in schema:
-            yield from _keywords(item)
+            yield from keywords(item)
     if not isinstance(schema, Mapping):
         return
     for key, value in schema.items():
         if key not in _NOTES:
             yield key
         if key in _MEMBERS and isinstance(value, Mapping):
-            yield from _keywords(list(value.values()))
+            yield from keywords(list(value.values()))
         elif key not in _VALUES and key not in _NOTES:
-            yield from _keywords(value)
+            yield from keywords(value)
 
 
 def reason_of(message: str) -> str:
