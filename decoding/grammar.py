@@ -22,6 +22,7 @@ from schematune.decoding.arguments import Source, arguments_rule, quoted, sequen
 from schematune.decoding.base import Base, stop_tokens
 from schematune.decoding.engines import Engine, engine_of
 from schematune.decoding.guided import guided, keywords
+from schematune.schemas.bundle import bundled, without_formats
 from schematune.schemas.call import ASK, CHOICES, NO_TOOL
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.form import Form
@@ -161,14 +162,25 @@ class Grammar:
         return made
 
     @classmethod
-    def of_schema(cls, schema: JSON, base: Base | OutlinesModel, *, engine: str = "llguidance") -> "Grammar":
+    def of_schema(
+        cls,
+        schema: JSON,
+        base: Base | OutlinesModel,
+        *,
+        documents: Mapping[str, JSON] | None = None,
+        formats: bool = True,
+        engine: str = "llguidance",
+    ) -> "Grammar":
         """Compile the grammar of a JSON Schema of any draft, for plain structured output: compact JSON that fits it.
 
-        `base` is a base, or a model of Outlines. `schematune.decoding.guided.guided(schema).account(schema)` tells
-        what of the schema the mask enforces.
+        `base` is a base, or a model of Outlines. What the schema refers to outside of itself is taken from `documents`,
+        schemas by their URI; nothing is fetched. Without `formats` they are notes, as the drafts from 2019-09 on have
+        it by default. `schematune.decoding.guided.guided(schema).account(schema)` tells what the mask enforces.
         """
-        made = cls(compact(schema), **_target(base), engine=engine, kind="schema")
-        made.schemas = {"schema": schema}
+        whole = bundled(schema, documents)
+        whole = whole if formats else without_formats(whole)
+        made = cls(compact(whole), **_target(base), engine=engine, kind="schema")
+        made.schemas = {"schema": whole}
         return made
 
     @classmethod

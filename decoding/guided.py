@@ -99,8 +99,11 @@ def _first(
     schema: JSON, spaced: bool, take: Callable[[str], tuple[T | None, list[str]]]
 ) -> tuple[Guided | str, T | None]:
     """Return the first form that the engine takes with what `take` made of it, or why it takes none."""
-    reason = ""
+    reason, never = "", False
     for form, lenient in _forms(schema):
+        if form.schema is False:
+            never = True
+            break
         written = _text(form.schema, spaced, lenient)
         made, messages = take(f"start: %json {written}")
         if made is not None:
@@ -108,7 +111,7 @@ def _first(
             noted["format"] += len(_CALENDAR.findall(written))
             return Guided(written, form.schema, form.rewritten, {**+noted, **form.checked}), made
         reason = reason or (messages[0] if messages else "")
-    return reason_of(reason) if reason else "nothing fits it", None
+    return "nothing fits it" if never or not reason else reason_of(reason), None
 
 
 def _forms(schema: JSON) -> Iterator[tuple[Rewritten, bool]]:
@@ -119,8 +122,6 @@ def _forms(schema: JSON) -> Iterator[tuple[Rewritten, bool]]:
         other = rewritten(schema)
     except (SchemaError, RecursionError):
         pass
-    if other is not None and other.schema is False:
-        return
     if other is not None:
         yield other, False
         yield other, True

@@ -13,7 +13,7 @@ import jsonschema_rs
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 
-__all__ = ["Validator", "check_schema", "is_valid", "part_validator", "violations"]
+__all__ = ["Validator", "check_schema", "is_open", "is_valid", "part_validator", "validator", "violations"]
 
 MAX_DEPTH = 64
 MAX_NODES = 200_000
@@ -34,10 +34,35 @@ def _refuse(uri: str) -> JSON:
 
 
 @lru_cache(maxsize=4096)
-def _validator(text: str) -> Validator:
+def _validator(text: str, documents: str = "", formats: bool = True) -> Validator:
     schema = strict_loads(text)
-    options = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
-    return jsonschema_rs.validator_for(schema, validate_formats=True, retriever=_refuse, pattern_options=options)
+    options: Any = {"pattern_options": jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000), "retriever": _refuse}
+    if documents:
+        known = list(strict_loads(documents).items())
+        options["registry"] = jsonschema_rs.Registry(known, retriever=_refuse)
+    return jsonschema_rs.validator_for(schema, validate_formats=formats, **options)
+
+
+def is_open(schema: JSON, documents: Mapping[str, JSON]) -> bool:
+    """Tell whether a schema refers out of itself, or is written in a dialect of one of the `documents`."""
+    dialect = schema.get("$schema") if isinstance(schema, Mapping) else None
+    return (isinstance(dialect, str) and dialect.rstrip("#") in documents) or any(_remote_references(schema))
+
+
+def validator(schema: JSON, *, documents: Mapping[str, JSON] | None = None, formats: bool = True) -> Validator:
+    """Return what checks values against a schema, whose references may lead into `documents`, by their URI.
+
+    Without `formats` they are notes only. Raises `SchemaError` for a schema that cannot be used.
+
+    >>> validator({"$ref": "https://x.org/n"}, documents={"https://x.org/n": {"type": "integer"}}).is_valid("x")
+    False
+    """
+    needed = dict(documents) if documents and is_open(schema, documents) else {}
+    try:
+        return _validator(compact(schema), compact(needed) if needed else "", formats)
+    except (ValueError, TypeError, jsonschema_rs.ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise SchemaError(f"no validator can be made of it: {reason}", where="schema", fix="mend the schema") from error
 
 
 def _remote_references(schema: JSON) -> Iterator[tuple[str, str]]:
