@@ -29,6 +29,7 @@ from schematune.schemas.form import Form
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.spans import SpanRules, spans_of
 from schematune.schemas.tool import Tool, ToolSet
+from schematune.schemas.validate import check_bounds
 
 __all__ = ["MAX_CALLS", "Grammar", "OutlinesModel", "special_tokens", "tool_grammar"]
 
@@ -177,6 +178,7 @@ class Grammar:
         schemas by their URI; nothing is fetched. Without `formats` they are notes, as the drafts from 2019-09 on have
         it by default. `schematune.decoding.guided.guided(schema).account(schema)` tells what the mask enforces.
         """
+        check_bounds(schema)
         whole = bundled(schema, documents)
         whole = whole if formats else without_formats(whole)
         made = cls(compact(whole), **_target(base), engine=engine, kind="schema")

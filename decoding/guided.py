@@ -18,6 +18,7 @@ from schematune.decoding.rewrite import Rewritten, rewritten
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.merge import ANNOTATIONS
+from schematune.schemas.validate import check_bounds, check_schema
 
 __all__ = ["Guided", "compiled", "guided", "keywords", "reason_of"]
 
@@ -63,7 +64,7 @@ def guided(schema: JSON, *, spaced: bool = False, where: str = "schema") -> Guid
     >>> guided({"type": "integer", "minimum": 1}).checked
     {}
     """
-    found = _guided(compact(schema), spaced)
+    found = _guided(check_bounds(schema, where=where), spaced)
     if isinstance(found, str):
         raise SchemaError(f"no grammar can be made of it: {found}", where=where, fix="simplify the schema")
     return found
@@ -74,6 +75,7 @@ def compiled(schema: JSON, tokenizer: llguidance.LLTokenizer) -> tuple[Guided, l
 
     The same as compiling `guided(schema).text`, at half the cost for what the engine takes as it stands.
     """
+    check_bounds(schema)
 
     def compile(text: str) -> tuple[llguidance.LLMatcher | None, list[str]]:
         matcher = llguidance.LLMatcher(tokenizer, text, log_level=0)
@@ -122,6 +124,9 @@ def _forms(schema: JSON) -> Iterator[tuple[Rewritten, bool]]:
         other = rewritten(schema)
     except (SchemaError, RecursionError):
         pass
+    except (TypeError, AttributeError, ValueError, LookupError):
+        check_schema(schema)  # a keyword's value of the wrong kind: that says which
+        raise
     if other is not None:
         yield other, False
         yield other, True
