@@ -3,224 +3,120 @@
 Reads schemas with instances marked valid or invalid, one JSON object a line (`schema`, `tests`; MaskBench has them), or
 the official test suite (`--suite DIR --drafts ...`), and asks of each engine whether its grammar lets exactly the valid
 ones through, as compact JSON. `schematune-mask` is the mask alone, `schematune` the mask with the check that every output
-passes; `llguidance` and `llguidance-lenient` are the engine below alone. An instance refused only for the order of its
-keys is excused in the figures with `_ordered`. Mask times are those of the tokens of the valid instances.
+passes; the others are engines alone: `llguidance`, `llguidance-lenient`, `xgrammar`, `outlines_core`, where they are
+installed. An instance refused only for the order of its keys is excused in the figures with `_ordered`. Mask times are
+those of the tokens of the valid instances.
 
-Prints progress on stderr and one JSON object last; shares are of all schemas.
+Each schema goes to one engine after the other, each in a process of its own, which is ended (`crashed`) where one schema
+takes it more than `--seconds`. `against_llguidance` compares the medians over the schemas that both compile.
+`keywords` counts what became of the schemas' keywords. `missing` lists which schemas are not right in `schematune`, and
+why. Prints progress on stderr and one JSON object last; shares are of all schemas.
 """
 
 import argparse
 import json
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import llguidance
-import llguidance.hf
 import numpy as np
 from tqdm import tqdm
 
-from schematune.decoding.guided import Guided, compiled
-from schematune.schemas.errors import ExampleError, ModelError, SchemaError, SchematuneError
-from schematune.schemas.jsontext import JSON, compact
-from schematune.schemas.normal import Document
-from schematune.schemas.order import ordered
-from schematune.schemas.validate import part_validator
+from schematune.benchmarks.subjects import Subject, Verdicts, judged, subjects
+from schematune.benchmarks.suites import DRAFTS, SchemaCase, read_maskbench, read_suite
+from schematune.benchmarks.vocabularies import tokenizer_named
+from schematune.benchmarks.workers import Done, Worker
+from schematune.schemas.errors import SchematuneError
+from schematune.schemas.jsontext import JSON
 
-__all__ = ["Audit", "Case", "Engine", "audit", "main"]
+__all__ = ["Audit", "audit", "figures", "main"]
 
-DRAFTS = ("draft7", "draft2019-09", "draft2020-12")
-
-_DIALECTS = {
-    "draft7": "http://json-schema.org/draft-07/schema#",
-    "draft2019-09": "https://json-schema.org/draft/2019-09/schema",
-    "draft2020-12": "https://json-schema.org/draft/2020-12/schema",
-}
-_MOST_MASKS = 400
-
-
-@dataclass(frozen=True)
-class Case:
-    """A schema, and (instance, valid) pairs."""
-
-    schema: JSON
-    tests: Sequence[tuple[JSON, bool]]
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A schema as one engine took it: a matcher, the schema whose key order it has, and a check afterwards."""
-
-    matcher: llguidance.LLMatcher
-    schema: JSON
-    check: Callable[[JSON], bool] | None = None
-    guided: Guided | None = None
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A way from a schema to a grammar; `compile` raises `SchematuneError` where it refuses."""
-
-    name: str
-    compile: Callable[[JSON, llguidance.LLTokenizer], Compiled]
+_COUNTS = ("compiled", "right", "right_ordered", "unsound", "overstrict", "overstrict_ordered", "crashed")
 
 
 @dataclass
 class Audit:
-    """What came of one engine: counts of schemas, and times."""
+    """What came of one engine: counts of schemas, keywords, and the verdicts by the number of the schema."""
 
     counts: Counter[str] = field(default_factory=Counter)
     keywords: Counter[str] = field(default_factory=Counter)
-    compile_ms: list[float] = field(default_factory=list)
-    mask_us: list[float] = field(default_factory=list)
-    wrong: list[int] = field(default_factory=list)
+    verdicts: dict[int, Verdicts] = field(default_factory=dict)
+    wrong: dict[int, str] = field(default_factory=dict)
+
+    def take(self, number: int, done: Done) -> None:
+        """Count what came of one schema."""
+        if done.kind != "done":
+            self.counts["crashed"] += 1
+            self.wrong[number] = f"{done.kind}: {done.told}"
+            return
+        found: Verdicts = done.result
+        self.keywords.update(found.keywords)
+        if found.refused:
+            self.wrong[number] = found.refused
+            return
+        self.verdicts[number] = found
+        right, right_ordered = not (found.unsound or found.strict), not (found.unsound or found.strict_ordered)
+        told = {"compiled": True, "right": right, "right_ordered": right_ordered, "unsound": found.unsound,
+                "overstrict": found.strict, "overstrict_ordered": found.strict_ordered}  # fmt: skip
+        self.counts.update({name: int(true) for name, true in told.items()})
+        if not right_ordered:
+            self.wrong[number] = "lets an invalid one through" if found.unsound else "refuses a valid one"
 
 
-def engines() -> list[Engine]:
-    """Return the engines that are compared."""
+def audit(
+    cases: Sequence[SchemaCase],
+    engines: Sequence[Subject],
+    tokenizer: Any,
+    *,
+    masks: bool = True,
+    seconds: float = 60.0,
+    quiet: bool = True,
+) -> dict[str, Audit]:
+    """Put every instance of every case to each engine; `tokenizer` is a Hugging Face one."""
+    found = {engine.name: Audit() for engine in engines}
+    with ExitStack() as stack:
+        workers: dict[str, Worker] = {}
+        for engine in engines:
+            engine.prepare(tokenizer)
 
-    def alone(lenient: bool) -> Callable[[JSON, llguidance.LLTokenizer], Compiled]:
-        options = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+            def work(case: SchemaCase, engine: Subject = engine) -> Verdicts:
+                return judged(case, engine, tokenizer, masks=masks)
 
-        def compile(schema: JSON, tokenizer: llguidance.LLTokenizer) -> Compiled:
-            whole = schema if isinstance(schema, Mapping) else {} if schema else {"not": {}}
-            text = compact({**whole, "x-guidance": {**options, "lenient": True} if lenient else options})
-            matcher = llguidance.LLMatcher(tokenizer, f"start: %json {text}", log_level=0)
-            if matcher.is_error():
-                raise SchemaError(matcher.get_error())
-            return Compiled(matcher, schema)
-
-        return compile
-
-    def mask(schema: JSON, tokenizer: llguidance.LLTokenizer) -> Compiled:
-        found, matcher = compiled(schema, tokenizer)
-        return Compiled(matcher, found.schema, guided=found)
-
-    def checked(schema: JSON, tokenizer: llguidance.LLTokenizer) -> Compiled:
-        found, validator = mask(schema, tokenizer), part_validator(schema, schema)
-        if validator is None:
-            raise SchemaError("no validator can be made of the schema")
-        return replace(found, check=validator.is_valid)
-
-    return [
-        Engine("schematune-mask", mask),
-        Engine("schematune", checked),
-        Engine("llguidance", alone(False)),
-        Engine("llguidance-lenient", alone(True)),
-    ]
-
-
-def audit(cases: Sequence[Case], engine: Engine, tokenizer: Any, *, masks: bool = True, quiet: bool = True) -> Audit:
-    """Put every instance of every case to an engine; `tokenizer` is a Hugging Face one."""
-    found = Audit()
-    known = llguidance.hf.from_tokenizer(tokenizer)
-    for number, case in enumerate(tqdm(cases, desc=engine.name, unit="schema", disable=quiet)):
-        begun = time.perf_counter()
-        try:
-            taken = engine.compile(case.schema, known)
-        except (SchematuneError, ValueError):
-            found.wrong.append(number)
-            continue
-        found.compile_ms.append((time.perf_counter() - begun) * 1000)
-        found.counts["compiled"] += 1
-        if taken.guided is not None:
-            found.keywords.update(taken.guided.account(case.schema).values())
-        _judge(case, taken, tokenizer, found, number)
-        if masks:
-            found.mask_us += _mask_times(case, taken.matcher, tokenizer)
+            workers[engine.name] = stack.enter_context(Worker(work, seconds=seconds))
+        for number, case in enumerate(tqdm(cases, desc="schemas", unit="schema", disable=quiet)):
+            for engine in engines:
+                found[engine.name].take(number, workers[engine.name](case))
     return found
 
 
-def _judge(case: Case, compiled: Compiled, tokenizer: Any, found: Audit, number: int) -> None:
-    """Count whether all verdicts on the instances of one case are right, with their own key order and the schema's."""
-    document = Document(compiled.schema)
-    unsound = strict = strict_ordered = False
-    for value, valid in case.tests:
-        taken = _takes(value, compiled, tokenizer)
-        excused = taken or _takes(_in_order(value, document), compiled, tokenizer)
-        unsound |= not valid and excused
-        strict |= valid and not taken
-        strict_ordered |= valid and not excused
-    found.counts["unsound"] += unsound
-    found.counts["overstrict"] += strict
-    found.counts["overstrict_ordered"] += strict_ordered
-    found.counts["right"] += not (unsound or strict)
-    found.counts["right_ordered"] += not (unsound or strict_ordered)
-    if unsound or strict_ordered:
-        found.wrong.append(number)
-
-
-def _in_order(value: JSON, document: Document) -> JSON:
-    try:
-        return ordered(value, document.root, document)
-    except (SchematuneError, RecursionError):
-        return value
-
-
-def _takes(value: JSON, compiled: Compiled, tokenizer: Any) -> bool:
-    tokens = _tokens(value, tokenizer)
-    matcher = compiled.matcher.deep_copy()
-    if matcher.validate_tokens(tokens) < len(tokens) or not matcher.consume_tokens(tokens):
-        return False
-    return bool(matcher.is_accepting()) and (compiled.check is None or compiled.check(value))
-
-
-def _tokens(value: JSON, tokenizer: Any) -> list[int]:
-    return [int(token) for token in tokenizer.encode(compact(value), add_special_tokens=False)]
-
-
-def _mask_times(case: Case, matcher: Any, tokenizer: Any) -> list[float]:
-    """Time the masks along the first valid instance, in microseconds."""
-    value = next((value for value, valid in case.tests if valid), None)
-    times: list[float] = []
-    matcher = matcher.deep_copy()
-    for token in _tokens(value, tokenizer)[:_MOST_MASKS]:
-        begun = time.perf_counter()
-        matcher.compute_bitmask()
-        times.append((time.perf_counter() - begun) * 1e6)
-        if matcher.validate_tokens([token]) < 1:
-            break
-        matcher.consume_token(token)
-    return times
-
-
-def read_maskbench(path: Path) -> list[Case]:
-    """Read schemas with tests; raises `ExampleError`."""
-    try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-        found = [Case(row["schema"], [(test["data"], test["valid"]) for test in row["tests"]]) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        fix = 'JSON Lines of {"schema": ..., "tests": [{"data": ..., "valid": ...}]}'
-        raise ExampleError(f"no schemas can be read: {error!r}", where=str(path), fix=fix) from error
-    return [case for case in found if case.tests]
-
-
-def read_suite(path: Path, drafts: Sequence[str]) -> list[Case]:
-    """Read the groups of the official suite, optional parts aside; raises `ExampleError`."""
-    files = [file for draft in drafts for file in sorted((path / "tests" / draft).glob("*.json"))]
-    if not files:
-        raise ExampleError("no test suite stands here", where=str(path), fix="give the folder that holds tests/")
-    found = []
-    for file in files:
-        for group in json.loads(file.read_text("utf-8")):
-            schema = group["schema"]
-            if isinstance(schema, dict):
-                schema = {"$schema": _DIALECTS.get(file.parent.name, _DIALECTS["draft2020-12"]), **schema}
-            found.append(Case(schema, [(test["data"], test["valid"]) for test in group["tests"]]))
-    return found
-
-
-def figures(found: Audit, cases: int) -> dict[str, JSON]:
-    """Return one engine's figures: shares of the cases, times, and what became of the keywords."""
-    counts = ("compiled", "right", "right_ordered", "unsound", "overstrict", "overstrict_ordered")
-    shares: dict[str, JSON] = {name: round(found.counts[name] / max(1, cases), 4) for name in counts}
-    for name, times, points in (("compile_ms", found.compile_ms, (50, 95)), ("mask_us", found.mask_us, (50, 99))):
+def figures(found: Audit, cases: int, other: Audit | None = None) -> dict[str, JSON]:
+    """Return one engine's figures: shares of the cases, times, what became of keywords; against another engine's."""
+    shares: dict[str, JSON] = {name: round(found.counts[name] / max(1, cases), 4) for name in _COUNTS}
+    compile_ms = [one.compile_ms for one in found.verdicts.values()]
+    mask_us = [time for one in found.verdicts.values() for time in one.mask_us]
+    for name, times, points in (("compile_ms", compile_ms, (50, 95)), ("mask_us", mask_us, (50, 99))):
         shares |= {f"{name}_p{p}": round(float(np.percentile(times, p)), 2) if times else None for p in points}
-    return shares | ({"keywords": dict(found.keywords)} if found.keywords else {})
+    if found.keywords:
+        shares["keywords"] = dict(found.keywords)
+    if other is not None and other is not found:
+        shares["against_llguidance"] = _ratios(found, other)
+    return shares
+
+
+def _ratios(found: Audit, other: Audit) -> dict[str, JSON]:
+    """Compare median times over the schemas that both engines compile."""
+    both = sorted(found.verdicts.keys() & other.verdicts.keys())
+    mine, theirs = ([one.verdicts[number] for number in both] for one in (found, other))
+    compiles = [[one.compile_ms for one in side] for side in (mine, theirs)]
+    masks = [[time for one in side for time in one.mask_us] for side in (mine, theirs)]
+    ratios: dict[str, JSON] = {"schemas": len(both)}
+    for name, (ours, others) in (("compile_p50", compiles), ("mask_p50", masks)):
+        ratios[name] = round(float(np.median(ours) / np.median(others)), 3) if ours and others else None
+    return ratios
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -228,34 +124,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         cases = read_suite(options.suite, options.drafts) if options.suite else read_maskbench(options.schemas)
-        cases = cases[: options.limit]
-        tokenizer = _tokenizer(options.tokenizer)
+        cases = cases[:: options.every][: options.limit]
+        tokenizer = tokenizer_named(options.tokenizer)
+        engines, skipped = subjects(tokenizer, options.engines)
     except (SchematuneError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    report: dict[str, JSON] = {}
-    for engine in _wanted(options.engines):
-        found = audit(cases, engine, tokenizer, masks=not options.no_masks, quiet=options.quiet)
-        report[engine.name] = figures(found, len(cases))
-        print(f"{engine.name}: {report[engine.name]}", file=sys.stderr, flush=True)
-    print(json.dumps({"benchmark": "engines", "schemas": len(cases), "engines": report}), flush=True)
+    options_of_run: Any = {"masks": not options.no_masks, "seconds": options.seconds, "quiet": options.quiet}
+    found = audit(cases, engines, tokenizer, **options_of_run)
+    other = found.get("llguidance")
+    report = {name: figures(one, len(cases), other) for name, one in found.items()}
+    for name, told in report.items():
+        print(f"{name}: {told}", file=sys.stderr, flush=True)
+    whole: dict[str, JSON] = {
+        "benchmark": "engines",
+        "schemas": len(cases),
+        "tokenizer": {"name": options.tokenizer, "tokens": len(tokenizer)},
+        "engines": report,
+        "skipped": skipped,
+        "formats_as_notes": sum(not case.formats for case in cases),
+    }
+    if "schematune" in found:
+        whole["missing"] = {cases[number].name: why for number, why in sorted(found["schematune"].wrong.items())}
+    print(json.dumps(whole), flush=True)
     return 0
-
-
-def _wanted(names: Sequence[str] | None) -> Iterator[Engine]:
-    return (engine for engine in engines() if names is None or engine.name in names)
-
-
-def _tokenizer(name: str) -> Any:
-    from transformers import AutoTokenizer
-
-    from schematune.decoding.base import BUILTIN
-
-    folder = str(BUILTIN) if name == "builtin" else name
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, model_max_length=10**9)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"no tokenizer: {error}", where=name, fix="a local folder, or builtin") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -268,8 +160,10 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--suite", type=Path, metavar="DIR", help="the official JSON Schema test suite")
     add("--drafts", nargs="+", default=DRAFTS, metavar="DRAFT", help=f"of the suite ({' '.join(DRAFTS)})")
     add("--engines", nargs="+", metavar="NAME", help="some engines only")
-    add("--tokenizer", default="builtin", help="builtin, or a local folder (builtin)")
+    add("--tokenizer", default="builtin", help="builtin, trained (32k), tekken (131k), or a local folder (builtin)")
     add("--limit", type=int, metavar="N", help="take the first N schemas only")
+    add("--every", type=int, default=1, metavar="N", help="take each Nth schema only (1)")
+    add("--seconds", type=float, default=60.0, help="end an engine that takes longer over one schema (60)")
     add("--no-masks", action="store_true", help="do not time masks")
     add("--quiet", action="store_true", help="no progress bars")
     return parser

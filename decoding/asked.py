@@ -89,9 +89,13 @@ def _out_of_place(calls: Sequence[Call], tools: ToolSet, choice: str) -> list[st
     return wrong
 
 
-def chosen_tools(tools: ToolSet, permit: Sequence[str] | None, choice: str) -> ToolSet:
-    """Return the tools permitted for a request; raises `SchemaError` for names that are not known."""
+def chosen_tools(tools: ToolSet, permit: Sequence[str] | None, choice: str, *, parallel: bool = True) -> ToolSet:
+    """Return the tools permitted for a request, of one call at most unless `parallel`.
+
+    Raises `SchemaError` for names that are not known.
+    """
     permitted = tools if permit is None else tools.subset(permit)
+    permitted = permitted if parallel else permitted.single()
     if choice not in CHOICES and choice not in permitted.names:
         raise SchemaError(f"there is no choice {choice!r}", where="choice", fix=f"known: {', '.join(CHOICES)}")
     return permitted

@@ -64,7 +64,8 @@ class Caller:
     by name and must be the tools it was tuned on. `constrained` decodes behind the grammar; `prompt` is
     `"short"` with an adapter and `"long"` without, or what is said here. `shots` are pairs shown in the
     prompt, all or the `nearest` to the request. `cache_prefix` computes what prompts have in common once.
-    `sampling` draws tokens in place of taking the likeliest; each request of a batch draws by the same seed. `merge`
+    `sampling` draws tokens in place of taking the likeliest; each request of a batch draws by the same seed. `engine`
+    is one of `schematune.decoding.engines.ENGINES`; another than llguidance forces no tokens and copies no spans. `merge`
     puts the adapter into the weights. Raises `ModelError`, `ContractError`, `DriftError` (other
     tools than the adapter's) and `SchemaError`.
 
@@ -88,6 +89,7 @@ class Caller:
         cache_prefix: bool = False,
         max_new_tokens: int = 512,
         sampling: Sampling | None = None,
+        engine: str = "llguidance",
         device: str = "auto",
         merge: bool = True,
     ) -> None:
@@ -95,7 +97,7 @@ class Caller:
         if prompt not in (None, "short", "long"):
             raise RenderError(f"there is no prompt {prompt!r}", fix='"short" or "long"')
         self.adapter = Adapter.load(adapter) if isinstance(adapter, str | Path) else adapter
-        self.spans = self.adapter.contract.spans if self.adapter else None
+        self.spans = self.adapter.contract.spans if self.adapter and engine == "llguidance" else None
         if self.adapter is not None:
             self.tools = self.adapter.rebound(_toolset(tools, self.adapter.contract))
             self.base = serving_base(self.adapter, base, device=device, merge=merge)
@@ -106,6 +108,7 @@ class Caller:
             self.base = base if isinstance(base, Base) else load_base(base or "builtin", device=device)
         self.prompt = prompt or ("short" if self.adapter else "long")
         self.constrained, self.max_new_tokens, self.sampling = constrained, max_new_tokens, sampling
+        self.engine = engine
         self.shots, self.nearest, self.cache_prefix = tuple(shots), nearest, cache_prefix
         self._habits = Habits()
         self._prefixes: OrderedDict[Any, Prefix | None] = OrderedDict()
@@ -118,16 +121,19 @@ class Caller:
         permit: Sequence[str] | None = None,
         bound: Mapping[str, JSON] | None = None,
         choice: str = "auto",
+        parallel: bool = True,
     ) -> Answer:
         """Answer one request.
 
         `context` is what the program knows (now, time zone, locale); `permit` restricts the tools for this
         call; `bound` gives the arguments that the model never sees; `choice` is `"auto"`, `"required"`,
-        `"none"` or a tool's name. Raises `DecodeError` (`PromptTooLongError`, `TruncatedError`,
+        `"none"` or a tool's name; without `parallel` there is one call at most. Raises `DecodeError` (`PromptTooLongError`, `TruncatedError`,
         `InvalidOutputError`), `RenderError` for messages or a context that cannot be rendered, and
         `SchemaError` for names that are not known.
         """
-        [answer] = self.batch([request], contexts=[context], permits=[permit], bound=bound, choice=choice, size=1)
+        [answer] = self.batch(
+            [request], contexts=[context], permits=[permit], bound=bound, choice=choice, parallel=parallel, size=1
+        )
         if answer.error is not None:
             raise answer.error
         return answer
@@ -140,6 +146,7 @@ class Caller:
         permits: Sequence[Sequence[str] | None] | None = None,
         bound: Mapping[str, JSON] | None = None,
         choice: str = "auto",
+        parallel: bool = True,
         size: int = 16,
     ) -> list[Answer]:
         """Answer many requests, `size` at a time, in their order.
@@ -153,7 +160,7 @@ class Caller:
         ready: dict[int, Asked] = {}
         for place, row in enumerate(rows):
             try:
-                ready[place] = self._ask(*row, choice)
+                ready[place] = self._ask(*row, choice, parallel)
             except SchematuneError as error:
                 answers[place] = Answer.failed(error)
         for group in groups_of(ready, size):
@@ -178,10 +185,15 @@ class Caller:
         return self._render(messages_of(request), context, tools)
 
     def _ask(
-        self, request: Request, context: Mapping[str, str] | None, permit: Sequence[str] | None, choice: str
+        self,
+        request: Request,
+        context: Mapping[str, str] | None,
+        permit: Sequence[str] | None,
+        choice: str,
+        parallel: bool,
     ) -> Asked:
         start = time.perf_counter()
-        tools = chosen_tools(self.tools, permit, choice)
+        tools = chosen_tools(self.tools, permit, choice, parallel=parallel)
         messages = messages_of(request)
         tokens = self._render(messages, context, tools)
         room = self.base.context - len(tokens)
@@ -200,7 +212,7 @@ class Caller:
 
     def _grammar(self, asked: Asked, cut: Cuts | None = None) -> Grammar:
         said: Any = {"request": asked.request, "now": asked.now, "cut": cut}
-        return Grammar.of(asked.tools, self.base, choice=asked.choice, spans=self.spans, **said)
+        return Grammar.of(asked.tools, self.base, choice=asked.choice, spans=self.spans, engine=self.engine, **said)
 
     def _render(
         self, messages: Sequence[Message], context: Mapping[str, str] | None, tools: ToolSet, *, probe: bool = False

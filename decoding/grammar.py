@@ -3,34 +3,35 @@
 `tool_grammar` writes a Lark grammar: the literal text of the base's `Form` around `%json` argument objects,
 the reserved calls `no_tool` and `ask`, and parallel calls where both the tools and the form allow them. What
 the grammar lets through is exactly what `Form.write` writes: compact or spaced JSON, keys in schema order.
-`Grammar` is such a text compiled for one tokenizer, kept in a bounded cache.
+`Grammar` is such a text, a JSON Schema, a regular expression or a Lark grammar of the user's own, compiled for one
+tokenizer by an engine (`schematune.decoding.engines`) and kept in a bounded cache.
 """
 
 import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from threading import Lock
 from types import MappingProxyType
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, Literal, Protocol
 
 import llguidance
-import llguidance.hf
 from transformers import PreTrainedTokenizerBase
 
 from schematune.decoding.arguments import Source, arguments_rule, quoted, sequence, terminals
-from schematune.decoding.base import Base
-from schematune.decoding.guided import compiled, guided, reason_of
+from schematune.decoding.base import Base, stop_tokens
+from schematune.decoding.engines import Engine, engine_of
+from schematune.decoding.guided import guided, keywords
+from schematune.schemas.bundle import bundled, without_formats
 from schematune.schemas.call import ASK, CHOICES, NO_TOOL
-from schematune.schemas.errors import ModelError, SchemaError
+from schematune.schemas.errors import SchemaError
 from schematune.schemas.form import Form
-from schematune.schemas.jsontext import JSON
+from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.spans import SpanRules, spans_of
 from schematune.schemas.tool import Tool, ToolSet
+from schematune.schemas.validate import check_bounds
 
-__all__ = ["MAX_CALLS", "Grammar", "special_tokens", "tool_grammar"]
+__all__ = ["MAX_CALLS", "Grammar", "OutlinesModel", "special_tokens", "tool_grammar"]
 
 MAX_CALLS = 8
 """Calls in one output at most."""
@@ -83,13 +84,20 @@ def tool_grammar(
     return "\n".join(lines + terminals(used))
 
 
+class OutlinesModel(Protocol):
+    """A model of Outlines that runs here: `outlines.from_transformers(model, tokenizer)`."""
+
+    model: Any
+    hf_tokenizer: Any
+
+
 class Grammar:
     """A grammar compiled for one tokenizer.
 
     `text` is the Lark grammar, `vocabulary` the number of embeddings of the model (its logits), `stop` the
     tokens that end a turn. Outputs are validated all the same: `unenforced` lists what of the schemas the mask
     does not hold. Compiling is cached by text and tokenizer. Raises `SchemaError`, and `ModelError` for a
-    tokenizer that the engine cannot use.
+    tokenizer that the engine cannot use or an engine that is not installed.
     """
 
     schemas: Mapping[str, JSON] = MappingProxyType({})
@@ -103,20 +111,30 @@ class Grammar:
         vocabulary: int,
         stop: Iterable[int] = (),
         keep: bool = True,
-        matcher: llguidance.LLMatcher | None = None,
+        engine: str = "llguidance",
+        kind: Literal["lark", "regex", "schema"] = "lark",
     ) -> None:
         """See the class; `keep` is false for the grammar of one request, which is not worth its place.
 
-        A `matcher` is the text compiled already.
+        `kind` says what the text is: a Lark grammar, a regular expression, or a JSON Schema.
         """
         self.text = text
         self.vocabulary = vocabulary
         self.stop = frozenset(stop)
-        self._prototype = matcher or _compile(text, _engine(tokenizer, vocabulary, self.stop), keep)
+        self.engine = engine
+        made = engine_of(engine, tokenizer, size=vocabulary, stop=self.stop)
+        self._prototype = _compile(made, kind, text, keep)
 
     @property
     def unenforced(self) -> tuple[str, ...]:
-        """The keywords of the schemas that are left to be checked, each with the name of its tool."""
+        """The keywords of the schemas that are left to be checked, each with the name of its tool.
+
+        Another engine than llguidance does not tell what it leaves out: then these are all that the schemas use.
+        """
+        if self.engine != "llguidance":
+            return tuple(
+                f"{name}: {key}" for name, part in self.schemas.items() for key in dict.fromkeys(keywords(part))
+            )
         return tuple(f"{name}: {key}" for name, schema in self.schemas.items() for key in guided(schema).checked)
 
     @classmethod
@@ -130,32 +148,74 @@ class Grammar:
         request: str = "",
         now: str = "",
         cut: Mapping[str, Mapping[str, str]] | None = None,
+        engine: str = "llguidance",
     ) -> "Grammar":
-        """Write and compile the grammar of `tools` for `base` in its form; the rest as for `tool_grammar`."""
+        """Write and compile the grammar of `tools` for `base` in its form; the rest as for `tool_grammar`.
+
+        Of the other engines, xgrammar takes tools, but no `spans`.
+        """
         vocabulary, stop = vocabulary_of(base.model), base.stop
         special = special_tokens(base.tokenizer, vocabulary=vocabulary, stop=stop)
         given: Any = {"choice": choice, "spans": spans, "request": request, "now": now, "cut": cut}
         text = tool_grammar(tools, base.renderer.form, special=special, **given)
-        made = cls(text, base.tokenizer, vocabulary=vocabulary, stop=stop, keep=not spans)
+        made = cls(text, base.tokenizer, vocabulary=vocabulary, stop=stop, keep=not spans, engine=engine)
         made.schemas = {tool.name: tool.strict for tool in tools}
         return made
 
     @classmethod
-    def of_schema(cls, schema: JSON, base: Base) -> "Grammar":
+    def of_schema(
+        cls,
+        schema: JSON,
+        base: Base | OutlinesModel,
+        *,
+        documents: Mapping[str, JSON] | None = None,
+        formats: bool = True,
+        engine: str = "llguidance",
+    ) -> "Grammar":
         """Compile the grammar of a JSON Schema of any draft, for plain structured output: compact JSON that fits it.
 
-        `schematune.decoding.guided.guided(schema).account(schema)` tells what of it the mask enforces.
+        `base` is a base, or a model of Outlines. What the schema refers to outside of itself is taken from `documents`,
+        schemas by their URI; nothing is fetched. Without `formats` they are notes, as the drafts from 2019-09 on have
+        it by default. `schematune.decoding.guided.guided(schema).account(schema)` tells what the mask enforces.
         """
-        engine = _engine(base.tokenizer, vocabulary_of(base.model), base.stop)
-        found, matcher = compiled(schema, engine.tokenizer)
-        text = f"start: %json {found.text}"
-        made = cls(text, base.tokenizer, vocabulary=vocabulary_of(base.model), stop=base.stop, matcher=matcher)
-        made.schemas = {"schema": schema}
+        check_bounds(schema)
+        whole = bundled(schema, documents)
+        whole = whole if formats else without_formats(whole)
+        made = cls(compact(whole), **_target(base), engine=engine, kind="schema")
+        made.schemas = {"schema": whole}
         return made
 
+    @classmethod
+    def of_regex(cls, pattern: str, base: Base | OutlinesModel, *, engine: str = "llguidance") -> "Grammar":
+        """Compile a regular expression that the whole output matches, for exact formats that are not JSON.
+
+        The syntax is that of Rust's `regex`: no look-around, no references back. A pattern that could need more than
+        the engine's limits is refused: `SchemaError`.
+        """
+        return cls(pattern, **_target(base), engine=engine, kind="regex")
+
+    @classmethod
+    def of_lark(cls, text: str, base: Base | OutlinesModel, *, engine: str = "llguidance") -> "Grammar":
+        """Compile a Lark grammar, whose rule `start` the output follows: SQL, say, or a notation of your own.
+
+        The dialect is llguidance's: `%json {...}` and `%regex {...}` take part in it. xgrammar takes most of it.
+        """
+        return cls(text, **_target(base), engine=engine)
+
     def matcher(self) -> llguidance.LLMatcher:
-        """Return a fresh matcher at the start of the grammar."""
-        return self._prototype.deep_copy()
+        """Return a fresh matcher at the start of the grammar: llguidance's, or another engine's like it."""
+        made: llguidance.LLMatcher = self._prototype.deep_copy()
+        return made
+
+
+def _target(base: Base | OutlinesModel) -> dict[str, Any]:
+    """Return the tokenizer of a model, how many logits it has, and what ends a turn."""
+    if isinstance(base, Base):
+        tokenizer, stop = base.tokenizer, base.stop
+    else:
+        tokenizer = base.hf_tokenizer
+        stop = stop_tokens(base.model, tokenizer, "")
+    return {"tokenizer": tokenizer, "vocabulary": vocabulary_of(base.model), "stop": stop}
 
 
 def vocabulary_of(model: Any) -> int:
@@ -171,50 +231,22 @@ def special_tokens(
 
     Those are the special tokens and all others that were added as `<...>`: `<tool_call>`, say.
     """
-    return _engine(tokenizer, vocabulary, frozenset(stop)).special
-
-
-@dataclass(frozen=True)
-class _Engine:
-    """A tokenizer as the engine knows it, with the tokens that it does not take for text."""
-
-    tokenizer: llguidance.LLTokenizer
-    special: Mapping[str, int]
+    special: Mapping[str, int] = engine_of("llguidance", tokenizer, size=vocabulary, stop=frozenset(stop)).special
+    return special
 
 
 _LOCK = Lock()
-_ENGINES: WeakKeyDictionary[PreTrainedTokenizerBase, dict[Any, _Engine]] = WeakKeyDictionary()
-_COMPILED: OrderedDict[tuple[int, str], tuple[_Engine, llguidance.LLMatcher]] = OrderedDict()
+_COMPILED: OrderedDict[tuple[int, str, str], tuple[Engine, Any]] = OrderedDict()
 _MOST_COMPILED = 128
 
 
-def _engine(tokenizer: PreTrainedTokenizerBase, vocabulary: int, stop: frozenset[int]) -> _Engine:
-    with _LOCK:
-        known = _ENGINES.setdefault(tokenizer, {})
-        if (vocabulary, stop) not in known:
-            ends: Any = sorted(stop) or None
-            wrapped: Any = tokenizer
-            try:
-                found = llguidance.hf.from_tokenizer(wrapped, n_vocab=vocabulary, eos_token=ends)
-            except ValueError as error:
-                raise ModelError(
-                    f"the grammar engine cannot use the tokenizer: {error}", fix="take a base with byte-level BPE"
-                ) from error
-            added = tokenizer.added_tokens_decoder.items()
-            special = {token.content: number for number, token in added if found.is_special_token(number)}
-            known[vocabulary, stop] = _Engine(found, special)
-        return known[vocabulary, stop]
-
-
-def _compile(text: str, engine: _Engine, keep: bool) -> llguidance.LLMatcher:
-    key = (id(engine), text)
+def _compile(engine: Engine, kind: str, text: str, keep: bool) -> Any:
+    key = (id(engine), kind, text)
     with _LOCK:
         if key in _COMPILED:
             _COMPILED.move_to_end(key)
             return _COMPILED[key][1]
-    matcher = llguidance.LLMatcher(engine.tokenizer, text, log_level=0)
-    if matcher.is_error():
-        raise SchemaError(f"the grammar does not compile: {reason_of(matcher.get_error())}", fix="simplify the schemas")
+    matcher = engine.schema(strict_loads(text))[1] if kind == "schema" else getattr(engine, kind)(text)
     if not keep:
         return matcher
     with _LOCK:

@@ -18,8 +18,9 @@ from schematune.decoding.rewrite import Rewritten, rewritten
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.merge import ANNOTATIONS
+from schematune.schemas.validate import check_bounds, check_schema
 
-__all__ = ["Guided", "compiled", "guided", "reason_of"]
+__all__ = ["Guided", "compiled", "guided", "keywords", "reason_of"]
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ class Guided:
         if "dependentRequired" in kinds or "dependentSchemas" in kinds:
             kinds["dependencies"] = kinds.get("dependentRequired", kinds.get("dependentSchemas", ""))
         kinds |= {key: kinds["if"] for key in ("then", "else") if "if" in kinds}
-        return {key: kinds.get(key, "enforced") for key in dict.fromkeys(_keywords(schema))}
+        return {key: kinds.get(key, "enforced") for key in dict.fromkeys(keywords(schema))}
 
 
 def guided(schema: JSON, *, spaced: bool = False, where: str = "schema") -> Guided:
@@ -63,7 +64,7 @@ def guided(schema: JSON, *, spaced: bool = False, where: str = "schema") -> Guid
     >>> guided({"type": "integer", "minimum": 1}).checked
     {}
     """
-    found = _guided(compact(schema), spaced)
+    found = _guided(check_bounds(schema, where=where), spaced)
     if isinstance(found, str):
         raise SchemaError(f"no grammar can be made of it: {found}", where=where, fix="simplify the schema")
     return found
@@ -74,6 +75,7 @@ def compiled(schema: JSON, tokenizer: llguidance.LLTokenizer) -> tuple[Guided, l
 
     The same as compiling `guided(schema).text`, at half the cost for what the engine takes as it stands.
     """
+    check_bounds(schema)
 
     def compile(text: str) -> tuple[llguidance.LLMatcher | None, list[str]]:
         matcher = llguidance.LLMatcher(tokenizer, text, log_level=0)
@@ -99,8 +101,11 @@ def _first(
     schema: JSON, spaced: bool, take: Callable[[str], tuple[T | None, list[str]]]
 ) -> tuple[Guided | str, T | None]:
     """Return the first form that the engine takes with what `take` made of it, or why it takes none."""
-    reason = ""
+    reason, never = "", False
     for form, lenient in _forms(schema):
+        if form.schema is False:
+            never = True
+            break
         written = _text(form.schema, spaced, lenient)
         made, messages = take(f"start: %json {written}")
         if made is not None:
@@ -108,7 +113,7 @@ def _first(
             noted["format"] += len(_CALENDAR.findall(written))
             return Guided(written, form.schema, form.rewritten, {**+noted, **form.checked}), made
         reason = reason or (messages[0] if messages else "")
-    return reason_of(reason) if reason else "nothing fits it", None
+    return "nothing fits it" if never or not reason else reason_of(reason), None
 
 
 def _forms(schema: JSON) -> Iterator[tuple[Rewritten, bool]]:
@@ -119,8 +124,9 @@ def _forms(schema: JSON) -> Iterator[tuple[Rewritten, bool]]:
         other = rewritten(schema)
     except (SchemaError, RecursionError):
         pass
-    if other is not None and other.schema is False:
-        return
+    except (TypeError, AttributeError, ValueError, LookupError):
+        check_schema(schema)  # a keyword's value of the wrong kind: that says which
+        raise
     if other is not None:
         yield other, False
         yield other, True
@@ -143,20 +149,20 @@ def _named(messages: list[str]) -> Iterator[str]:
         yield from (word.strip('"[] ') for word in message.split(":")[-1].split(","))
 
 
-def _keywords(schema: JSON) -> Iterator[str]:
+def keywords(schema: JSON) -> Iterator[str]:
     """Yield the keywords of a schema and its parts that forbid something."""
     if isinstance(schema, list):
         for item in schema:
-            yield from _keywords(item)
+            yield from keywords(item)
     if not isinstance(schema, Mapping):
         return
     for key, value in schema.items():
         if key not in _NOTES:
             yield key
         if key in _MEMBERS and isinstance(value, Mapping):
-            yield from _keywords(list(value.values()))
+            yield from keywords(list(value.values()))
         elif key not in _VALUES and key not in _NOTES:
-            yield from _keywords(value)
+            yield from keywords(value)
 
 
 def reason_of(message: str) -> str:

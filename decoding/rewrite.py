@@ -24,6 +24,7 @@ from schematune.schemas.validate import part_validator
 __all__ = ["Rewritten", "rewritten"]
 
 _MOST_WAYS = 128
+_MOST_WORK = 20_000
 _MOST_SETS = 32
 _MOST_AT_ONCE = 5
 _DEEPEST = 40
@@ -70,6 +71,12 @@ class _Writer:
         self.checked: Counter[str] = Counter()
         self.definitions: dict[str, JSON] = {}
         self.names: dict[int, str] = {}
+        self.left = _MOST_WORK  # merges and comparisons; a few keywords can ask for endlessly many
+
+    def _spend(self, many: int = 1) -> bool:
+        """Tell whether there is work left to spend on choices."""
+        self.left -= many
+        return self.left >= 0
 
     def part(self, schema: JSON, depth: int) -> JSON:
         """Write a part of the document."""
@@ -105,6 +112,9 @@ class _Writer:
         while open_:
             one = open_.pop(0)
             found = self.document.ways(one)
+            if found is not None and not self._spend((1 + len(one.get("allOf", ()))) * len(found[1])):
+                self.checked.update(name for name in CHOICES if name in one)
+                one, found = {name: part for name, part in one.items() if name not in (*CHOICES, "then", "else")}, None
             if found is None:
                 settled.append(one)
                 continue
@@ -141,6 +151,8 @@ class _Writer:
         return all(self._is_apart(normal, one, other, 0) for one, other in combinations(ways, 2))
 
     def _is_apart(self, normal: Normal, one: Normal, other: Normal, depth: int) -> bool:
+        if not self._spend():
+            return False
         for kept, far in ((one, other), (other, one)):
             if "anyOf" in kept or "oneOf" in kept:
                 found = self.document.ways(kept)

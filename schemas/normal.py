@@ -97,14 +97,17 @@ class Document:
     def settled(self, schema: JSON, value: JSON) -> Normal:
         """Return the normal form of a part of the document with the choices made that `value` makes."""
         normal = self.normal(schema)
-        while (found := self.ways(normal)) is not None:
+        for _ in range(_DEEPEST):  # a choice can lead back to itself
+            found = self.ways(normal)
+            if found is None:
+                return normal
             key, ways = found
             fitting = ((way, part_validator(way, self.root)) for way in ways)
             way = next((way for way, validator in fitting if validator is None or validator.is_valid(value)), None)
             if way is None:
-                return {name: part for name, part in normal.items() if name not in CHOICES}
+                break
             normal = self.chosen(normal, key, way)
-        return normal
+        return {name: part for name, part in normal.items() if name not in CHOICES}
 
     def member(self, normal: Normal, name: str) -> JSON:
         """Return the schema of an object's member: what is said of its name, or of all others."""

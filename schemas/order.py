@@ -38,7 +38,7 @@ def ordered(value: JSON, schema: JSON, document: Document) -> JSON:
     normal = document.settled(schema, value)
     for listed in (*normal.get("enum", ()), *([normal["const"]] if "const" in normal else [])):
         if equal(listed, value):
-            return int(listed) if isinstance(listed, float) and listed.is_integer() else listed
+            return _whole(listed)
     if isinstance(value, float):
         return int(value) if value.is_integer() and "integer" in str(normal.get("type")) else value
     if isinstance(value, list):
@@ -48,6 +48,15 @@ def ordered(value: JSON, schema: JSON, document: Document) -> JSON:
     known = dict.fromkeys((*normal.get("properties", {}), *normal.get("required", ())))
     keys = [key for key in known if key in value] + [key for key in value if key not in known]
     return {key: ordered(value[key], document.member(normal, key), document) for key in keys}
+
+
+def _whole(value: JSON) -> JSON:
+    """Write the whole numbers of a listed value without a point, as the grammar does."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, Mapping):
+        return {key: _whole(part) for key, part in value.items()}
+    return [_whole(part) for part in value] if isinstance(value, list) else value
 
 
 def in_spoken_order(tools: ToolSet, pairs: Iterable[Pair]) -> ToolSet:

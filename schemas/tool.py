@@ -183,6 +183,12 @@ class ToolSet:
             raise SchemaError("a subset without a tool", where="tools", fix="permit at least one")
         return self._with(self._tools[name] for name in wanted)
 
+    def single(self) -> "ToolSet":
+        """Return the same tools, of which one request leads to one call at most."""
+        other = self._with(self)
+        other.parallel = False
+        return other
+
     def rebind(self, other: "ToolSet") -> "ToolSet":
         """Return these tools with the functions of `other`, matched by name."""
         return self._with(

@@ -1,10 +1,12 @@
 """Schemas checked and values validated, with formats on and nothing fetched.
 
 jsonschema-rs does the work (draft chosen by `$schema`, 2020-12 without one). A `$ref` that leaves the
-document is refused before a validator is built, and the validator's own retriever refuses too.
+document is refused before a validator is built, and the validator's own retriever refuses too. A schema has bounds:
+`check_bounds` refuses what is nested too deeply, too large, or no JSON that can be written as UTF-8.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -13,10 +15,27 @@ import jsonschema_rs
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 
-__all__ = ["Validator", "check_schema", "is_valid", "part_validator", "violations"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "Validator",
+    "check_bounds",
+    "check_schema",
+    "is_open",
+    "is_valid",
+    "part_validator",
+    "validator",
+    "violations",
+]
 
 MAX_DEPTH = 64
+"""How deep a schema's JSON may be nested."""
+
 MAX_NODES = 200_000
+"""How many values a schema's JSON may hold, the listed ones of an `enum` included."""
+
+_LARGEST = 1.7976931348623157e308
+_BROKEN = (ValueError, TypeError, OverflowError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError)
 
 
 class Validator(Protocol):
@@ -33,33 +52,116 @@ def _refuse(uri: str) -> JSON:
     raise ValueError(f"remote reference {uri} is not fetched")
 
 
+@dataclass(frozen=True)
+class _Unreadable:
+    """What is wrong with a value that the validator cannot read: a number or a nesting beyond all bounds."""
+
+    message: str
+    instance_path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Checker:
+    """A validator for which what it cannot read is not valid, where its library would raise."""
+
+    inner: Validator
+
+    def is_valid(self, instance: Any) -> bool:
+        try:
+            return self.inner.is_valid(instance)
+        except _BROKEN:
+            return False
+
+    def iter_errors(self, instance: Any) -> Iterator[Any]:
+        try:
+            yield from self.inner.iter_errors(instance)
+        except _BROKEN as error:
+            yield _Unreadable(f"cannot be checked: {str(error).splitlines()[0]}")
+
+
 @lru_cache(maxsize=4096)
-def _validator(text: str) -> Validator:
+def _validator(text: str, documents: str = "", formats: bool = True) -> Validator:
     schema = strict_loads(text)
-    options = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
-    return jsonschema_rs.validator_for(schema, validate_formats=True, retriever=_refuse, pattern_options=options)
+    options: Any = {"pattern_options": jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000), "retriever": _refuse}
+    if documents:
+        known = list(strict_loads(documents).items())
+        options["registry"] = jsonschema_rs.Registry(known, retriever=_refuse)
+    return _Checker(jsonschema_rs.validator_for(schema, validate_formats=formats, **options))
+
+
+def check_bounds(schema: JSON, *, where: str = "schema") -> str:
+    """Return a schema as compact JSON; raises `SchemaError` where it is too deep, too large or no JSON.
+
+    >>> check_bounds({"const": float("nan")})
+    Traceback (most recent call last):
+    ...
+    schematune.schemas.errors.SchemaError: schema: it holds NaN, or a number beyond all bounds; mend the schema
+    """
+    if not isinstance(schema, Mapping | bool):
+        raise SchemaError("a schema is an object or a boolean", where=where, fix="mend the schema")
+    level: list[JSON] = [schema]
+    nodes = depth = 0
+    while level:
+        nodes, depth = nodes + len(level), depth + 1
+        if depth > MAX_DEPTH + 1 or nodes > MAX_NODES:
+            raise SchemaError(
+                f"nested deeper than {MAX_DEPTH} levels or larger than {MAX_NODES} values",
+                where=where,
+                fix="split the schema or flatten it",
+            )
+        below: list[JSON] = []
+        for node in level:
+            if isinstance(node, Mapping):
+                below += node.values()
+            elif isinstance(node, list):
+                below += node
+            elif isinstance(node, int | float) and not -_LARGEST <= node <= _LARGEST:
+                raise SchemaError("it holds NaN, or a number beyond all bounds", where=where, fix="mend the schema")
+        level = below
+    try:
+        text = compact(schema)
+        text.encode("utf-8")
+    except (TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise SchemaError(f"it is no JSON in UTF-8: {reason}", where=where, fix="mend the schema") from error
+    return text
+
+
+def is_open(schema: JSON, documents: Mapping[str, JSON]) -> bool:
+    """Tell whether a schema within bounds refers out of itself, or is written in a dialect of one of the `documents`."""
+    dialect = schema.get("$schema") if isinstance(schema, Mapping) else None
+    return (isinstance(dialect, str) and dialect.rstrip("#") in documents) or any(_remote_references(schema))
+
+
+def validator(schema: JSON, *, documents: Mapping[str, JSON] | None = None, formats: bool = True) -> Validator:
+    """Return what checks values against a schema, whose references may lead into `documents`, by their URI.
+
+    Without `formats` they are notes only. Raises `SchemaError` for a schema that cannot be used.
+
+    >>> validator({"$ref": "https://x.org/n"}, documents={"https://x.org/n": {"type": "integer"}}).is_valid("x")
+    False
+    """
+    text = check_bounds(schema)
+    needed = dict(documents) if documents and is_open(schema, documents) else {}
+    try:
+        return _validator(text, compact(needed) if needed else "", formats)
+    except _BROKEN as error:
+        reason = str(error).splitlines()[0]
+        raise SchemaError(f"no validator can be made of it: {reason}", where="schema", fix="mend the schema") from error
 
 
 def _remote_references(schema: JSON) -> Iterator[tuple[str, str]]:
-    stack: list[tuple[str, JSON, int]] = [("#", schema, 0)]
-    nodes = 0
+    stack: list[tuple[str, JSON]] = [("#", schema)]
     while stack:
-        path, node, depth = stack.pop()
-        nodes += 1
-        if depth > MAX_DEPTH or nodes > MAX_NODES:
-            raise SchemaError(
-                f"nested deeper than {MAX_DEPTH} levels or larger than {MAX_NODES} nodes",
-                where=path,
-                fix="split the schema or flatten it",
-            )
+        path, node = stack.pop()
         if isinstance(node, Mapping):
             for key in ("$ref", "$dynamicRef", "$recursiveRef"):
                 target = node.get(key)
                 if isinstance(target, str) and not target.startswith("#"):
                     yield f"{path}/{key}", target
-            stack.extend((f"{path}/{key}", value, depth + 1) for key, value in node.items())
+            stack.extend((f"{path}/{key}", value) for key, value in node.items())
         elif isinstance(node, list):
-            stack.extend((f"{path}/{i}", value, depth + 1) for i, value in enumerate(node))
+            stack.extend((f"{path}/{i}", value) for i, value in enumerate(node))
 
 
 def _own_ids(schema: JSON) -> set[str]:
@@ -79,8 +181,7 @@ def check_schema(schema: JSON, *, where: str = "schema") -> None:
     ...
     schematune.schemas.errors.SchemaError: tools.json[0]: not a valid JSON Schema: ...
     """
-    if not isinstance(schema, Mapping | bool):
-        raise SchemaError("a schema is an object or a boolean", where=where)
+    text = check_bounds(schema, where=where)
     remote = list(_remote_references(schema))
     ids = _own_ids(schema) if remote else set()
     for path, target in remote:
@@ -92,8 +193,8 @@ def check_schema(schema: JSON, *, where: str = "schema") -> None:
             )
     try:
         jsonschema_rs.meta.validate(schema if isinstance(schema, bool) else dict(schema))
-        _validator(compact(schema))
-    except (ValueError, jsonschema_rs.ValidationError) as error:
+        _validator(text)
+    except _BROKEN as error:
         reason = str(error).splitlines()[0]
         raise SchemaError(f"not a valid JSON Schema: {reason}", where=where, fix="mend the schema") from error
 
@@ -132,7 +233,7 @@ def part_validator(schema: JSON, root: JSON) -> Validator | None:
             whole = {"$schema": root["$schema"], **whole}
     try:
         return _validator(compact(whole))
-    except (ValueError, TypeError, jsonschema_rs.ValidationError):
+    except _BROKEN:
         return None
 
 

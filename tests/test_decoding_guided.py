@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from test_schemas_normal import ROOT, SCHEMAS, VALUES
 from transformers import AutoTokenizer
 
-from schematune.benchmarks.engines import main, read_suite
+from schematune.benchmarks.engines import main
+from schematune.benchmarks.suites import read_suite
 from schematune.decoding.base import BUILTIN, load_base
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.guided import compiled, guided
@@ -117,6 +118,13 @@ def test_what_is_left_to_be_checked_is_told(schema: Any, keyword: str) -> None:
     assert Grammar.of_schema(schema, load_base("builtin")).unenforced == (f"schema: {keyword}",)
 
 
+def test_whole_numbers_in_listed_values_have_no_point() -> None:
+    for schema in ({"const": {"a": 2.0, "b": [1.0]}}, {"enum": [2.0, {"a": 2.0, "b": [1.0]}]}):
+        found, matcher = compiled(schema, tokenizer()[1])
+        value = {"a": 2.0, "b": [1.0]}
+        assert takes(matcher, ordered(value, found.schema, Document(found.schema)))
+
+
 def test_plain_structured_output_and_what_has_no_grammar() -> None:
     base = load_base("builtin")
     schema = {
@@ -142,13 +150,40 @@ def test_the_audit_counts_verdicts(tmp_path: Path, capsys: pytest.CaptureFixture
     ]  # fmt: skip
     path = tmp_path / "schemas.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert main(["--schemas", str(path), "--quiet"]) == 0
+    assert main(["--schemas", str(path), "--quiet", "--engines", "schematune-mask", "schematune", "llguidance"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["benchmark"] == "engines" and found["schemas"] == 3
     mask, whole, alone = (found["engines"][name] for name in ("schematune-mask", "schematune", "llguidance"))
     assert (mask["compiled"], mask["unsound"], mask["right_ordered"]) == (1.0, 0.3333, 0.6667)
     assert (whole["unsound"], whole["right"], whole["right_ordered"]) == (0.0, 0.6667, 1.0)
     assert alone["compiled"] == 0.6667 and mask["keywords"]["checked"] == 1 and mask["mask_us_p50"] > 0
+    assert whole["against_llguidance"]["schemas"] == 2 and list(found["missing"]) == [] and found["skipped"] == {}
+    path.write_text(json.dumps({"schema": {"enum": [1, 2]}, "tests": [{"data": 1, "valid": True}]}) + "\n")
+    assert main(["--schemas", str(path), "--quiet", "--engines", "xgrammar", "outlines_core"]) == 0
+    others = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert others["engines"]["outlines_core"]["right"] == 1.0 and others["engines"].keys() | others[
+        "skipped"
+    ].keys() == {"xgrammar", "outlines_core"}
+    assert main(["--schemas", str(path), "--engines", "gone"]) == 1 and "no engine 'gone'" in capsys.readouterr().err
     assert main(["--schemas", str(tmp_path / "gone")]) == 1 and "no schemas can be read" in capsys.readouterr().err
     with pytest.raises(ExampleError, match="no test suite"):
         read_suite(tmp_path, ["draft7"])
+
+
+def test_the_suite_hands_its_documents_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tests/draft2020-12").mkdir(parents=True)
+    (tmp_path / "remotes/draft2020-12").mkdir(parents=True)
+    (tmp_path / "remotes/draft2020-12/n.json").write_text('{"type": "integer"}')
+    remote = [{"description": "a", "schema": {"$ref": "http://localhost:1234/draft2020-12/n.json"},
+               "tests": [{"data": 1, "valid": True}, {"data": "x", "valid": False}]}]  # fmt: skip
+    notes = [{"description": "b", "schema": {"format": "uuid"}, "tests": [{"data": "x", "valid": True}]}]
+    never = [{"description": "c", "schema": False, "tests": [{"data": 1, "valid": False}]}]
+    for name, groups in (("ref", remote), ("format", notes), ("boolean", never)):
+        (tmp_path / f"tests/draft2020-12/{name}.json").write_text(json.dumps(groups))
+    options = ["--suite", str(tmp_path), "--drafts", "draft2020-12", "--engines", "schematune", "llguidance", "--quiet"]
+    assert main(options) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["engines"]["schematune"]["right"] == 0.6667 and found["formats_as_notes"] == 1
+    [(name, why)] = found["missing"].items()
+    assert name == "draft2020-12/boolean.json: c" and "nothing fits it" in why
+    assert found["engines"]["llguidance"]["right"] == 0.3333
