@@ -18,7 +18,7 @@ from schematune.schemas.jsontext import JSON, digest
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["Accept", "Case", "cases_of", "decontaminate", "one_tool_set", "read_cases", "sample"]
+__all__ = ["Accept", "Case", "cases_of", "decontaminate", "one_tool_set", "read_cases", "sample", "tools_in"]
 
 Accept = Mapping[str, Mapping[str, Sequence[JSON]]]
 """One expected call as BFCL writes it: `{name: {argument: [acceptable values]}}`, `""` for "may be left out"."""
@@ -101,6 +101,20 @@ def one_tool_set(cases: Sequence[Case], *, where: str = "cases") -> ToolSet:
             fix="leave the tuned and the shots arms out (--arms long,long+grammar)",
         )
     return next(iter(found.values()))
+
+
+def tools_in(*files: Path) -> ToolSet:
+    """Return all the tools that the rows of some files bring; raises `ExampleError` where two of a name differ."""
+    found: dict[str, JSON] = {}
+    for file in files:
+        for where, row in read_jsonl(file):
+            for tool in row.get("tools") or ():
+                name = (tool.get("function") or tool).get("name") if isinstance(tool, Mapping) else None
+                if found.setdefault(str(name), tool) != tool:
+                    raise ExampleError(f"another tool is named {name!r} as well", where=where, fix="rename one")
+    if not found:
+        raise ExampleError("no row brings tools", where=", ".join(map(str, files)), fix="name a file of tools")
+    return ToolSet(list(found.values()))
 
 
 def decontaminate(train: Iterable[Pair], test: Iterable[Pair], *, strict: bool = False) -> tuple[Pairs, int]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from schematune.benchmarks.cases import decontaminate, read_cases, sample
+from schematune.benchmarks.cases import Case, decontaminate, read_cases, sample, tools_in
 from schematune.benchmarks.plots import Line, lines
 from schematune.benchmarks.style import STYLE
 from schematune.benchmarks.sweep import try_setting
@@ -51,10 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark from the command line and return the exit status."""
     options = _parser().parse_args(argv)
     try:
-        tools = ToolSet(str(options.tools))
-        cases = sample(read_cases(options.cases, tools), options.limit)
+        tools = ToolSet(str(options.tools)) if options.tools else tools_in(options.examples, options.cases)
+        known = read_examples(options.examples, tools)
+        cases = read_cases(options.cases, tools)
+        cases = sample(_unseen(cases, known) if options.unseen else cases, options.limit)
         held_out = Pairs(case.pair for case in cases)
-        own, _ = decontaminate(read_examples(options.examples, tools), held_out)
+        own, _ = decontaminate(known, held_out)
         settings: dict[str, JSON] = {name: getattr(options, name) for name in ("base", "pairs", "read")}
         points = _measured(options, settings, tools, own, held_out)
         write_text(options.out / "curve.html", page(points, settings, len(held_out)))
@@ -63,6 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(json.dumps({"benchmark": "curve", "cases": len(held_out), **settings, "points": points}), flush=True)
     return 0
+
+
+def _unseen(cases: Sequence[Case], known: Pairs) -> list[Case]:
+    """Return the cases of tools that no example calls."""
+    called = {call.name for pair in known for call in pair.calls}
+    found = [case for case in cases if not called & {call.name for call in case.pair.calls}]
+    if not found:
+        raise ExampleError("the examples call every tool of the cases", where="--unseen", fix="leave it out")
+    return found
 
 
 def _measured(
@@ -131,9 +142,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m schematune.benchmarks.curve", description=(__doc__ or "").split("\n")[0]
     )
     add: Any = parser.add_argument
-    add("--tools", type=Path, required=True, metavar="FILE", help="the tools, JSON")
+    add("--tools", type=Path, metavar="FILE", help="the tools, JSON (all that the examples and the cases bring)")
     add("--examples", type=Path, required=True, metavar="FILE", help="examples to tune on, JSON Lines")
     add("--cases", type=Path, required=True, metavar="FILE", help="cases to score, JSON Lines")
+    add("--unseen", action="store_true", help="score only cases of tools that no example calls")
     add("--sizes", nargs="+", default=SIZES, metavar="N", help=f"numbers of examples ({' '.join(SIZES)})")
     add("--seeds", type=int, default=3, metavar="N", help="runs of each, with seeds from 0 (3)")
     add("--pairs", type=int, default=3000, metavar="N", help="pairs synthesised beside the examples (3000)")

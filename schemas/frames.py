@@ -14,8 +14,9 @@ from functools import lru_cache
 from schematune.schemas.lexicon import ALSO_CALLED, OPENERS, VERBS, words_of
 from schematune.schemas.pieces import Piece
 from schematune.schemas.realistic import concept
+from schematune.schemas.tool import Tool
 
-__all__ = ["GETTERS", "Plan", "core", "plan_of"]
+__all__ = ["GETTERS", "Plan", "core", "plan", "plan_of"]
 
 GETTERS = {"get", "find", "search", "list", "show", "check", "fetch", "retrieve", "track", "calculate", "compute", "lookup", "query", "read"}  # fmt: skip
 """Verbs of tools that tell something."""
@@ -67,6 +68,18 @@ def plan_of(name: str, free: tuple[str, ...], numbers: tuple[str, ...] = ()) -> 
     kind = next((n for n in kinds if _about(n) & near), kinds[0] if kinds and found else None)
     before = tuple(n for n in free if concept(n) in _FORE and n not in (found, kind, target))
     return Plan(verb, thing, joint, goal, found, kind, target, before, _measure(free, numbers))
+
+
+def plan(tool: Tool) -> Plan:
+    """Read how people ask for a tool: what it does, to what, and which of its arguments say that."""
+    free, numbers = [], []
+    for name, schema in tool.properties.items():
+        kind = schema.get("type") if isinstance(schema, dict) else None
+        if kind == "string" and not any(key in schema for key in ("enum", "const", "pattern", "format")):
+            free.append(name)
+        elif kind in ("integer", "number"):
+            numbers.append(name)
+    return plan_of(tool.name, tuple(free), tuple(numbers))
 
 
 def verb_and_thing(name: str) -> tuple[str, str]:

@@ -21,7 +21,8 @@ _CONCEPTS: tuple[tuple[str, str], ...] = (
     ("text", r"text|message|body|note|notes|comment|content|remark|reason|caption|memo|feedback|paragraph|sentence"),
     ("query", r"query|keyword|keywords|search|term|question|topic|subject|about|theme"),
     ("date", r"date|day|deadline|birthday|dob|until"),
-    ("time", r"time|hour|clock|times|when|period|timeframe"),
+    ("moment", r"when|period|timeframe|range|times|window|schedule"),
+    ("time", r"time|hour|clock"),
     ("year", r"year|decade|era"),
     ("person", r"person|recipient|owner|author|attendee|attendees|contact|user|guest|guests|people|participant|"
                r"patient|employee|customer|client|student|member|driver|doctor|sender|assignee|manager|username|who|to|cc"),
@@ -68,7 +69,8 @@ def concept(name: str) -> str:
     found = [kind for word in reversed(words) for kind in _concepts(word)]
     if not found:
         return "thing"
-    if found[0] == "id" and words[-1] in ("number", "no") and _COUNTED & set(words[:-1]):
+    counted = words[-1] in ("number", "no") and _COUNTED & set(words[:-1])
+    if counted or words[0] in ("number", "num", "how", "max", "min", "total"):
         return "tally"
     if found[0] == "title" and words[-1] in ("name", "title") and found[1:2] and found[1] in _NAMED:
         return found[1]
@@ -222,15 +224,17 @@ _UNITS = (
     "out of ten",
     "minutes",
 )
-_TIMES = ("{h}{half}", "{h} {half}", "{h}:{q5} {half}", "tomorrow", "tonight", "today", "next week", "this weekend",
-          "in {n} hours", "in {n} minutes", "{day}", "next {day}", "on {day}", "{day} {part}", "{month} {d}", "the {d}th of {month}",
-          "this {part}", "tomorrow {part}", "right now", "later today", "in a week", "noon", "midnight", "at {h} o'clock",
-          "{n} days from now", "{month} {d}, {year}", "in {month}", "this {day}", "the day after tomorrow", "in {month} {year}",
-          "{h}", "next year", "at lunch", "around {h}", "a year from now", "in {n} weeks", "{d}/{m}/{year}")  # fmt: skip
+_CLOCKS = ("{h}{half}", "{h} {half}", "{h}:{q5} {half}", "{h}:{q5}", "noon", "midnight", "{h} o'clock", "{h}", "half past {h}",
+           "{h} in the {part}", "around {h}", "quarter to {h}", "{h}.{q5}{half}", "at {h} o'clock", "{h}:{q5}{half}")  # fmt: skip
+_DAYS = ("tomorrow", "tonight", "today", "next week", "this weekend", "{day}", "next {day}", "{month} {d}", "the {d}th of {month}",
+         "{day} {part}", "this {day}", "the day after tomorrow", "{month} {d}, {year}", "{d}/{m}/{year}", "the {d}th", "{d} {month}",
+         "in a week", "{n} days from now", "this {part}")  # fmt: skip
+_TIMES = (*_CLOCKS[:4], *_DAYS, "in {n} hours", "in {n} minutes", "on {day}", "tomorrow {part}", "right now", "later today",
+          "in {month}", "in {month} {year}", "next year", "at lunch", "a year from now", "in {n} weeks", "now")  # fmt: skip
 
 
-def _when(rng: random.Random) -> str:
-    return rng.choice(_TIMES).format(
+def _when(rng: random.Random, ways: tuple[str, ...] = _TIMES) -> str:
+    return rng.choice(ways).format(
         h=rng.randint(1, 12), half=rng.choice(("am", "pm")), q5=rng.choice(("00", "15", "30", "45")), n=rng.randint(2, 20),
         day=rng.choice(calendar.day_name), part=rng.choice(("morning", "afternoon", "evening", "night")),
         month=rng.choice(calendar.month_name[1:]), d=rng.randint(4, 20), m=rng.randint(1, 12), year=rng.randint(2020, 2035),
@@ -255,7 +259,7 @@ def _province(rng: random.Random) -> str:
 
 def _any_date(rng: random.Random, today: date) -> str:
     day = today + timedelta(days=rng.randint(0, 300))
-    return rng.choice((f"{day:%d %B %Y}", day.isoformat(), _when(rng)))
+    return rng.choice((f"{day:%d %B %Y}", day.isoformat(), _when(rng, _DAYS), _when(rng, _DAYS)))
 
 
 def _of(*templates: str) -> Callable[[random.Random, date], str]:
@@ -273,7 +277,8 @@ _WORDED: dict[str, Callable[[random.Random, date], str]] = {
     "province": lambda rng, today: _province(rng),
     "id": lambda rng, today: _identifier(rng),
     "date": _any_date,
-    "time": lambda rng, today: _when(rng),
+    "time": lambda rng, today: _when(rng, _CLOCKS if rng.random() < 0.8 else _TIMES),
+    "moment": lambda rng, today: _when(rng),
     "tally": lambda rng, today: _tally(rng),
     "year": lambda rng, today: str(rng.randint(1950, 2026)),
 }  # fmt: skip

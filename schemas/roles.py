@@ -16,6 +16,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "until": ("until {v}", "by {v}", "till {v}", "{n} {v}", "to {v}", "ending {v}"),
     "begin": ("from {v}", "starting {v}", "as of {v}", "beginning {v}", "{n} {v}", "on {v}"),
     "time": ("at {v}", "at {v}", "at {v}", "{v}", "for {v}", "around {v}", "{n} {v}"),
+    "moment": ("{v}", "{v}", "for {v}", "{n} {v}", "{v}"),
     "person": ("for {v}", "with {v}", "to {v}", "{v}", "{n} {v}", "{n} is {v}", "by {v}", "and {v}"),
     "people": ("with {v}", "invite {v}", "together with {v}", "{n} {v}", "{n}: {v}", "for {v}", "{v} too"),
     "place": ("in {v}", "in {v}", "at {v}", "near {v}", "for {v}", "{n} {v}", "{v}", "around {v}"),

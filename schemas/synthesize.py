@@ -15,6 +15,7 @@ from pathlib import Path
 
 from schematune.schemas.augment import marks
 from schematune.schemas.call import RESERVED, Call
+from schematune.schemas.frames import plan
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import SMALL_TALK
 from schematune.schemas.normal import resolve
@@ -24,7 +25,7 @@ from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import Tool, ToolSet
 from schematune.schemas.turns import Turns, answered_turns, changeable, changed_turns
 from schematune.schemas.values import Sampler
-from schematune.schemas.wording import Worder, plan, typo
+from schematune.schemas.wording import Worder, typo
 
 __all__ = ["Synthesizer", "synthesize"]
 

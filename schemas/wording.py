@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
-from schematune.schemas.frames import GETTERS, Plan, core, plan_of, verb_and_thing
+from schematune.schemas.frames import GETTERS, core, plan, verb_and_thing
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import CHATTER, OPENERS, VERBS, words_of
 from schematune.schemas.normal import resolve
@@ -21,7 +21,7 @@ from schematune.schemas.roles import PHRASES, role_of, spoken
 from schematune.schemas.sayings import amount_sayings, sayings
 from schematune.schemas.tool import Tool
 
-__all__ = ["Worder", "plan", "typo"]
+__all__ = ["Worder", "typo"]
 
 
 def _article(words: str) -> str:
@@ -203,8 +203,9 @@ class Worder:
 
         `bare`: its value alone. `named`: mostly with its name, as other arguments could be meant.
         """
-        if isinstance(value, bool):
-            return [Piece(self._switch(name, value, schema), (path,), "said")]
+        flag = _flag(value, schema)
+        if flag is not None:
+            return [Piece(self._switch(name, flag, schema), (path,), "said")]
         if isinstance(value, dict):
             return self._members(name, schema, value, path, root)
         form = schema.get("format", "clock" if "pattern" in schema and re.match(r"^\d\d:\d\d$", str(value)) else "")
@@ -220,7 +221,7 @@ class Worder:
             role = "day" if role == "date" else role
         if bare:
             return self._quoted(role, said)
-        ways = ("{v}",) if role == "time" and _LEADS_ITSELF.match(said[-1].text) else PHRASES[role]
+        ways = ("{v}",) if role in ("time", "moment") and _LEADS_ITSELF.match(said[-1].text) else PHRASES[role]
         if named and self.rng.random() < 0.7:
             ways = tuple(way for way in ways if "{n}" in way) or ways
         template = "{v}" if self.terse and not named and self.rng.random() < 0.6 else self.rng.choice(ways)
@@ -315,16 +316,14 @@ class Worder:
         return self.rng.choice(on if value else off)
 
 
-def plan(tool: Tool) -> Plan:
-    """Read how people ask for a tool: what it does, to what, and which of its arguments say that."""
-    free, numbers = [], []
-    for name, schema in tool.properties.items():
-        kind = schema.get("type") if isinstance(schema, dict) else None
-        if kind == "string" and not any(key in schema for key in ("enum", "const", "pattern", "format")):
-            free.append(name)
-        elif kind in ("integer", "number"):
-            numbers.append(name)
-    return plan_of(tool.name, tuple(free), tuple(numbers))
+def _flag(value: JSON, schema: Mapping[str, JSON]) -> bool | None:
+    """Return what a flag says, one that is an enum of yes and no as well; None for any other value."""
+    if isinstance(value, bool):
+        return value
+    words = {str(option).lower() for option in schema.get("enum", ())}
+    if {"true", "false"} <= words or {"yes", "no"} <= words:
+        return {"true": True, "yes": True, "false": False, "no": False}.get(str(value).lower())
+    return None
 
 
 def _kind(value: JSON) -> str:

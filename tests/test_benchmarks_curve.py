@@ -3,10 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from schematune.benchmarks.curve import main, page, runs
+from schematune import ExampleError
+from schematune.benchmarks.cases import read_cases, tools_in
+from schematune.benchmarks.curve import _unseen, main, page, runs
+from schematune.schemas.pair import read_examples
 
 SONG = {"name": "play", "parameters": {"properties": {"song": {"type": "string"}}, "required": ["song"]}}
 
@@ -54,6 +58,24 @@ def test_points_are_measured_once_and_kept(
     shown = (tmp_path / "out" / "curve.html").read_text()
     assert "<svg" in shown and "examples alone" in shown
     assert main([*given, *sizes[:-1], "99"]) == 1 and "other settings" in capsys.readouterr().err
+
+
+def test_cases_of_tools_without_examples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    brought = [{**json.loads(line), "tools": [SONG]} for line in rows(["Rain", "Oslo"]).splitlines()]
+    halt: Any = {"messages": [{"role": "user", "content": "halt"}], "calls": [{"name": "halt", "arguments": {}}]}
+    halt["tools"] = [SONG, {"name": "halt", "parameters": {"type": "object", "properties": {}}}]
+    for name, made in (("train", brought[:1]), ("dev", [*brought[1:], halt])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
+    files = tmp_path / "train.jsonl", tmp_path / "dev.jsonl"
+    tools = tools_in(*files)
+    assert tools.names == ("play", "halt")
+    known = read_examples(files[0], tools)
+    assert [case.pair.request for case in _unseen(read_cases(files[1], tools), known)] == ["halt"]
+    given = ["--examples", str(files[0]), "--cases", str(files[0]), "--unseen", "--out", str(tmp_path / "out")]
+    assert main(given) == 1 and "--unseen" in capsys.readouterr().err
+    files[0].write_text(json.dumps({**brought[0], "tools": [{**SONG, "description": "Sing."}]}))
+    with pytest.raises(ExampleError, match="another tool"):
+        tools_in(*files)
 
 
 def test_runs_and_their_page() -> None:

@@ -13,14 +13,14 @@ from schematune.schemas.call import RESERVED
 from schematune.schemas.checks import Checker
 from schematune.schemas.crossover import crossed, ending_of
 from schematune.schemas.examples import Multiplier, trace
-from schematune.schemas.frames import plan_of
+from schematune.schemas.frames import plan, plan_of
 from schematune.schemas.invent import invent_tools, tool_set
 from schematune.schemas.pair import said_in
 from schematune.schemas.pieces import join_pieces
 from schematune.schemas.realistic import concept, worded
 from schematune.schemas.spans import SpanRules
 from schematune.schemas.synthesize import KINDS, Synthesizer
-from schematune.schemas.wording import Worder, plan
+from schematune.schemas.wording import Worder
 
 TOOLS = ToolSet(
     [
