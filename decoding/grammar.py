@@ -9,8 +9,9 @@ the grammar lets through is exactly what `Form.write` writes: compact or spaced 
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from threading import Lock
 from types import MappingProxyType
 from typing import Any
@@ -23,10 +24,11 @@ from transformers import PreTrainedTokenizerBase
 from schematune.decoding.arguments import Source, arguments_rule, quoted, sequence, terminals
 from schematune.decoding.base import Base
 from schematune.decoding.guided import compiled, guided, reason_of
+from schematune.decoding.watch import Checks, checks_of, is_open
 from schematune.schemas.call import ASK, CHOICES, NO_TOOL
 from schematune.schemas.errors import ModelError, SchemaError
 from schematune.schemas.form import Form
-from schematune.schemas.jsontext import JSON
+from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.spans import SpanRules, spans_of
 from schematune.schemas.tool import Tool, ToolSet
 
@@ -95,6 +97,12 @@ class Grammar:
     schemas: Mapping[str, JSON] = MappingProxyType({})
     """The schemas that the grammar was made of, by the name of their tool."""
 
+    heads: Mapping[str, str] = MappingProxyType({})
+    """The text before a value of a schema, by the name of its tool."""
+
+    spaced = False
+    """Whether the JSON has a space after `,` and `:`."""
+
     def __init__(
         self,
         text: str,
@@ -112,12 +120,21 @@ class Grammar:
         self.text = text
         self.vocabulary = vocabulary
         self.stop = frozenset(stop)
-        self._prototype = matcher or _compile(text, _engine(tokenizer, vocabulary, self.stop), keep)
+        self._engine = _engine(tokenizer, vocabulary, self.stop)
+        self._prototype = matcher or _compile(text, self._engine, keep)
 
     @property
     def unenforced(self) -> tuple[str, ...]:
         """The keywords of the schemas that are left to be checked, each with the name of its tool."""
         return tuple(f"{name}: {key}" for name, schema in self.schemas.items() for key in guided(schema).checked)
+
+    @cached_property
+    def watched(self) -> tuple[tuple[bytes, Checks], ...]:
+        """What is checked while decoding: the text before a value, and its checks; nothing where the mask holds all."""
+        texts = {name: compact(schema) for name, schema in self.schemas.items()}
+        if not any(_needs_checks(text) for text in texts.values()):
+            return ()
+        return tuple((self.heads.get(name, "").encode(), checks_of(text)) for name, text in texts.items())
 
     @classmethod
     def of(
@@ -138,6 +155,8 @@ class Grammar:
         text = tool_grammar(tools, base.renderer.form, special=special, **given)
         made = cls(text, base.tokenizer, vocabulary=vocabulary, stop=stop, keep=not spans)
         made.schemas = {tool.name: tool.strict for tool in tools}
+        made.spaced, literal = base.renderer.form.spaced, _Literals(special)
+        made.heads = {name: literal.last(_call(base.renderer.form, name, "\0").split("\0")[0]) for name in made.schemas}
         return made
 
     @classmethod
@@ -151,11 +170,30 @@ class Grammar:
         text = f"start: %json {found.text}"
         made = cls(text, base.tokenizer, vocabulary=vocabulary_of(base.model), stop=base.stop, matcher=matcher)
         made.schemas = {"schema": schema}
+        if found.checked and checks_of(compact(schema)).whole is None:
+            raise SchemaError(
+                f"{', '.join(found.checked)} can neither be enforced nor checked",
+                where="schema",
+                fix="simplify the schema",
+            )
         return made
 
     def matcher(self) -> llguidance.LLMatcher:
         """Return a fresh matcher at the start of the grammar."""
         return self._prototype.deep_copy()
+
+    def after(self, tokens: Sequence[int]) -> llguidance.LLMatcher | None:
+        """Return a fresh matcher after `tokens`; None where the grammar does not take them."""
+        matcher = self.matcher()
+        return matcher if matcher.consume_tokens(list(tokens)) else None
+
+    def bytes_of(self, tokens: Sequence[int]) -> bytes:
+        """Return the text that tokens stand for, as UTF-8, which may begin or end inside a letter."""
+        return self._engine.tokenizer.decode_bytes(list(tokens))
+
+    def tokens_of(self, data: bytes) -> list[int]:
+        """Return the tokens of a text, given as UTF-8."""
+        return list(self._engine.tokenizer.tokenize_bytes(data))
 
 
 def vocabulary_of(model: Any) -> int:
@@ -236,6 +274,17 @@ class _Literals:
         parts = self.pattern.split(text) if self.pattern else [text]
         written = [f"<[{self.special[p]}]>" if p in self.special else quoted(p) for p in parts if p]
         return " ".join(written) or '""'
+
+    def last(self, text: str) -> str:
+        """Return what of a text follows the last special token."""
+        return str(self.pattern.split(text)[-1]) if self.pattern else text
+
+
+@lru_cache(maxsize=1024)
+def _needs_checks(schema: str) -> bool:
+    """Tell whether the mask leaves something of a schema open: a keyword, or keys that could stand twice."""
+    found = guided(json.loads(schema))
+    return bool(found.checked) or is_open(found.schema)
 
 
 def _call(form: Form, name: str, arguments: str) -> str:
