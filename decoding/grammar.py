@@ -131,10 +131,13 @@ class Grammar:
     @cached_property
     def watched(self) -> tuple[tuple[bytes, Checks], ...]:
         """What is checked while decoding: the text before a value, and its checks; nothing where the mask holds all."""
-        texts = {name: compact(schema) for name, schema in self.schemas.items()}
-        if not any(_needs_checks(text) for text in texts.values()):
-            return ()
-        return tuple((self.heads.get(name, "").encode(), checks_of(text)) for name, text in texts.items())
+        return self.checks if any(_needs_checks(compact(schema)) for schema in self.schemas.values()) else ()
+
+    @cached_property
+    def checks(self) -> tuple[tuple[bytes, Checks], ...]:
+        """What the schemas ask, whoever holds it: the text before a value, and its checks."""
+        named = self.schemas.items()
+        return tuple((self.heads.get(name, "").encode(), checks_of(compact(schema))) for name, schema in named)
 
     @classmethod
     def of(

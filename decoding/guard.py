@@ -7,18 +7,14 @@ takes it. What is left then is a row that failed, with its violations.
 """
 
 import json
-import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 from schematune.decoding.closing import Closer
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.watch import Checks, Path, Violation, Watch
-from schematune.schemas.errors import SchematuneError
 from schematune.schemas.jsontext import JSON, compact
-from schematune.schemas.order import ordered
-from schematune.schemas.values import Sampler
 
 __all__ = ["PATIENCE", "Guard"]
 
@@ -26,6 +22,7 @@ PATIENCE = 6
 """Failures of a value before an example is written in its place."""
 
 _EXAMPLES = 8
+_LONG = 64  # choices in a value, of which half are taken back at once
 _ROUNDS = 48
 
 
@@ -37,9 +34,9 @@ class Guard:
     """
 
     def __init__(self, grammar: Grammar, budget: int) -> None:
-        """`grammar` has something to check: `grammar.watched`."""
+        """`grammar` is made of schemas: `grammar.checks`."""
         self.grammar = grammar
-        self.watch = Watch(grammar.watched)
+        self.watch = Watch(grammar.checks)
         self.budget, self.spent = budget, 0
         self.barred: dict[int, set[int]] = {}
         self.violation: Violation | None = None
@@ -85,7 +82,8 @@ class Guard:
         before = [place for place in self._choices if self._start(place) <= found.end]
         if tried is not None:
             before.append(len(tokens))
-        many = 1 if failed < 3 else 2 ** (failed - 2)
+        inside = sum(self._ends[place] > found.start for place in before if place < len(self._ends))
+        many = max(1 if failed < 3 else 2 ** (failed - 2), inside // 2 if inside > _LONG else 0)
         return self._return(before[-many:][:1], tokens, tried)
 
     def dead_end(self, tokens: Sequence[int]) -> int | None:
@@ -117,19 +115,23 @@ class Guard:
 
     def instead(self, tokens: Sequence[int]) -> tuple[int, list[int]] | None:
         """Return an example for the value that failed, or for one around it: how many tokens stay, and what follows."""
-        found = self.violation
-        assert found is not None
+        assert self.violation is not None
+        return self._exchange(tokens, self.violation.path)
+
+    def _exchange(self, tokens: Sequence[int], path: Path) -> tuple[int, list[int]] | None:
         self._exchanged += 1
-        if self._exchanged > _ROUNDS:
-            return None
         places, checks = dict(self.watch.places), self.watch.checks or self._only()
-        for path in (found.path[:length] for length in range(len(found.path), -1, -1)):
-            if path not in places or checks is None:
+        if self._exchanged > _ROUNDS or checks is None:
+            return None
+        for part in (path[:length] for length in range(len(path), -1, -1)):
+            if part not in places:
                 continue
-            start = places[path][0]
+            start = places[part][0]
             place = next((n for n in range(len(self._ends)) if self._ends[n] > start), len(self._ends))
             lead = bytes(self.watch.data[self._start(place) : start])
-            for text in _examples(checks, path, len(self._given), self.grammar.spaced):
+            values = checks.examples(part, _EXAMPLES, len(self._given))
+            texts = {_written(value, self.grammar.spaced) for value in values}
+            for text in sorted(texts, key=lambda text: (len(text), text)):
                 if (start, text) in self._given:
                     continue
                 self._given.add((start, text))
@@ -140,7 +142,7 @@ class Guard:
         return None
 
     def _only(self) -> Checks | None:
-        checks = {id(checks): checks for _, checks in self.grammar.watched}
+        checks = {id(checks): checks for _, checks in self.grammar.checks}
         return next(iter(checks.values())) if len(checks) == 1 else None
 
     def _fitting(self, kept: Sequence[int], data: bytes) -> list[int] | None:
@@ -149,46 +151,36 @@ class Guard:
         matcher = self.grammar.after(kept)
         if matcher is None or matcher.validate_tokens(more) < len(more):
             return None
-        watch = Watch(self.grammar.watched)
+        watch = Watch(self.grammar.checks)
         watch.restart(self.grammar.bytes_of(kept))
         return more if watch.feed(data) is None else None
 
-    def ended(self, tokens: Sequence[int], end: Sequence[int], closer: Closer, limit: int) -> list[int] | None:
-        """Return `tokens` as they can be ended by `end` in at most `limit`, values that do not fit exchanged; or None."""
-        other = Guard(self.grammar, 0)
-        whole = [*tokens, *end]
-        other.watch.restart(bytes(self.watch.data))
-        other._ends, other._given = list(self._ends), set(self._given)
+    @classmethod
+    def ended(cls, grammar: Grammar, tokens: Sequence[int], closer: Closer, limit: int) -> list[int] | None:
+        """Return `tokens` as they can be ended within `limit`, an example in the place of what does not fit; or None."""
+        guard, whole = cls(grammar, 0), list(tokens)
+        guard.watch.restart(grammar.bytes_of(whole))
+        guard._ends = list(accumulate(len(grammar.bytes_of([token])) for token in whole))
         for _ in range(_ROUNDS):
-            if other.accept(whole, False) is None and other.end(whole) is None:
-                return whole if len(whole) <= limit else None
-            mended = other.instead(whole)
+            matcher = grammar.after(whole)
+            if matcher is None or len(whole) > limit:
+                return None
+            more, complete = closer.go(matcher, whole, limit - len(whole))
+            whole += more
+            wrong = guard.accept(whole, False) or (guard.end(whole) if complete else None)
+            if wrong is None and complete:
+                return whole
+            mended = guard._exchange(whole, wrong.path if wrong is not None else guard.watch.path)
             if mended is None:
                 return None
             whole = [*whole[: mended[0]], *mended[1]]
-            matcher = self.grammar.after(whole)
-            more = None if matcher is None or len(whole) > limit else closer(matcher, whole, limit - len(whole))
-            if more is None:
+            if guard.accept(whole, False) is not None:
                 return None
-            whole += more
         return None
 
     def violations(self) -> tuple[str, ...]:
         """Return what was wrong last, for an error."""
         return () if self.violation is None else (str(self.violation),)
-
-
-def _examples(checks: Checks, path: Path, seed: int, spaced: bool) -> Iterable[str]:
-    """Return texts of values that fit at a path, the shortest first."""
-    part = checks.at(path) if path else checks.schema
-    sampler = Sampler(random.Random(seed), root=checks.schema if isinstance(checks.schema, dict) else None)
-    found: set[str] = set()
-    try:
-        for _ in range(_EXAMPLES):
-            found.add(_written(ordered(sampler.value(part), part, checks.document), spaced))
-    except (SchematuneError, ValueError, RecursionError):
-        pass
-    return sorted(found, key=lambda text: (len(text), text))
 
 
 def _written(value: JSON, spaced: bool) -> str:

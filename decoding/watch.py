@@ -8,17 +8,20 @@ complete. A key that stands twice, a member that may not be there and an element
 
 import json
 import math
+import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from schematune.schemas.errors import SchematuneError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.merge import ANNOTATIONS, ANY, NEVER, Normal
 from schematune.schemas.normal import Document
+from schematune.schemas.order import ordered
 from schematune.schemas.validate import Validator, part_validator
+from schematune.schemas.values import Sampler
 
 __all__ = ["Checks", "Path", "Violation", "Watch", "checks_of", "is_open"]
 
@@ -77,6 +80,20 @@ class Checks:
             prefix = normal.get("prefixItems", ())
             part = prefix[key] if key < len(prefix) else normal.get("items", True)
         return self.normal(part)
+
+    def examples(self, path: Path, many: int, seed: int) -> Iterator[JSON]:
+        """Yield values that fit at a path, written as their schema lists their keys."""
+        part = self.at(path) if path else self.schema
+        self._sampler.rng = random.Random(seed)
+        try:
+            for _ in range(many):
+                yield ordered(self._sampler.value(part), part, self.document)
+        except (SchematuneError, ValueError, RecursionError):
+            return
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return Sampler(random.Random(0), root=self.schema if isinstance(self.schema, Mapping) else None)
 
     def at(self, path: Path) -> Normal:
         """Return what the value at `path` must fit."""
@@ -231,14 +248,14 @@ class Watch:
             if match is not None and match.end() == len(self.data) and match[0] not in (b"true", b"false", b"null"):
                 return None
         if match is None:
-            return lambda checking: Violation(self._path(), "no JSON", start, start + 1)
+            return lambda checking: Violation(self.path, "no JSON", start, start + 1)
         self._place = match.end()
         text = match[0]
         return lambda checking: self._scalar(text, start, checking)
 
     def _opened(self, start: int) -> None:
         if not (self.frames and isinstance(self.frames[-1].value, dict) and self.frames[-1].key is None):
-            self.places.setdefault(self._path(), [start, start])
+            self.places.setdefault(self.path, [start, start])
 
     def _normal(self) -> Normal:
         """Return what the value that begins here must fit."""
@@ -248,9 +265,11 @@ class Watch:
         frame = self.frames[-1]
         return self.checks.child(frame.normal, len(frame.value) if frame.key is None else frame.key)
 
-    def _path(self) -> Path:
-        """Return the path of the value that is being read."""
-        return tuple(len(frame.value) if frame.key is None else frame.key for frame in self.frames)
+    @property
+    def path(self) -> Path:
+        """The path of the value that is being read, or of the object whose key is."""
+        keys = [len(frame.value) if isinstance(frame.value, list) else frame.key for frame in self.frames]
+        return tuple(key for key in keys if key is not None)
 
     def _scalar(self, text: bytes, start: int, checking: bool) -> Violation | None:
         try:
@@ -260,7 +279,7 @@ class Watch:
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError("a number out of range")
         except ValueError as error:
-            return Violation(self._path(), f"cannot be read: {error}", start, self._place)
+            return Violation(self.path, f"cannot be read: {error}", start, self._place)
         if self.frames and isinstance(self.frames[-1].value, dict) and self.frames[-1].key is None:
             return self._keyed(value, start, checking)
         self._opened(start)
@@ -276,7 +295,7 @@ class Watch:
             else:
                 why = self._misnamed(frame.normal, name)
         if why:
-            return Violation(self._path()[:-1], why, start, self._place)
+            return Violation(self.path, why, start, self._place)
         frame.key = name
         return None
 
@@ -295,7 +314,7 @@ class Watch:
         return self._completed(frame.value, frame.normal, checking)
 
     def _completed(self, value: JSON, normal: Normal, checking: bool) -> Violation | None:
-        path, checks = self._path(), self.checks
+        path, checks = self.path, self.checks
         assert checks is not None
         self.places[path][1] = self._place
         top = not self.frames
@@ -340,12 +359,22 @@ def _plain(value: JSON) -> JSON:
 
 
 def is_open(schema: JSON) -> bool:
-    """Tell whether objects that fit may have members of any name, so that one could stand twice.
+    """Tell whether a mask that holds all of a schema still lets through what is none: a name twice, or a number too large.
 
     >>> is_open({"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": False})
     False
     """
-    return any(_lets_names_through(part) for part in _parts(schema))
+    return any(_lets_names_through(part) or _lets_large_numbers_through(part) for part in _parts(schema))
+
+
+def _lets_large_numbers_through(part: JSON) -> bool:
+    if not isinstance(part, Mapping):
+        return False
+    kinds = part.get("type", ())
+    low, high = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
+    return (kinds == "number" or "number" in kinds) and not all(
+        any(key in part for key in keys) for keys in (low, high)
+    )
 
 
 def _parts(schema: JSON) -> Iterator[JSON]:
