@@ -197,7 +197,7 @@ def _run(
 
 
 def _read(path: Path, limit: int | None, sample: int | None, seed: int) -> list[tuple[int, JSON]]:
-    """Read schemas with their places in the file; `sample` draws some of them."""
+    """Read schemas with their places in the file; `sample` draws some of them, in random order."""
     try:
         lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
         found = [(place, json.loads(line)["schema"]) for place, line in enumerate(lines)]
@@ -205,7 +205,7 @@ def _read(path: Path, limit: int | None, sample: int | None, seed: int) -> list[
         fix = 'JSON Lines of {"schema": ...}'
         raise ExampleError(f"no schemas can be read: {error!r}", where=str(path), fix=fix) from error
     if sample is not None:
-        found = sorted(random.Random(seed).sample(found, min(sample, len(found))), key=lambda one: one[0])
+        found = random.Random(seed).sample(found, min(sample, len(found)))
     return found[:limit]
 
 
@@ -236,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-new-tokens", type=int, default=4096, metavar="N", help="tokens of a value at most (4096)")
     add("--temperature", type=float, default=1.0)
     add("--seconds", type=float, default=60.0, metavar="S", help="decoding time of one schema (60)")
-    add("--sample", type=int, metavar="N", help="draw N schemas by the seed")
+    add("--sample", type=int, metavar="N", help="draw N schemas by the seed, in random order")
     add("--limit", type=int, metavar="N", help="take the first N schemas only")
     add("--minutes", type=float, metavar="M", help="stop after so many minutes")
     add("--out", type=Path, metavar="FILE", help="write each outcome there; begin where the last run ended")

@@ -71,7 +71,7 @@ def _model(vocabulary: int, seed: int, context: int) -> Any:
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+            vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
             num_key_value_heads=1, max_position_embeddings=context, pad_token_id=0, bos_token_id=None, eos_token_id=1,
         )
     )  # fmt: skip
