@@ -32,7 +32,7 @@ from schematune.schemas.normal import Document
 from schematune.schemas.validate import check_schema, part_validator
 from schematune.schemas.values import Sampler
 
-__all__ = ["Sampled", "main", "sample"]
+__all__ = ["Sampled", "judge_of", "main", "sample"]
 
 _MISSES = 40
 _DEEPEST = 4
@@ -70,7 +70,7 @@ def sample(schema: JSON, many: int, *, seed: int = 0) -> Sampled:
     found.milliseconds = (time.perf_counter() - begun) * 1000
     if found.error:
         return found
-    judge = _judge(schema)
+    judge = judge_of(schema)
     found.valid = sum(not list(islice(judge.iter_errors(value), 1)) for value in found.values)
     document = Document(schema)
     found.members = _members(document, schema, found.values)
@@ -80,7 +80,8 @@ def sample(schema: JSON, many: int, *, seed: int = 0) -> Sampled:
     return found
 
 
-def _judge(schema: JSON) -> Any:
+def judge_of(schema: JSON) -> Any:
+    """Return the reference validator of a schema, with formats on."""
     kind: Any = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     formats = copy.copy(kind.FORMAT_CHECKER)
     formats.checkers = {**formats.checkers, "date-time": (_is_moment, ValueError)}  # it leaves this one to extras

@@ -33,13 +33,14 @@ from schematune.decoding.asked import (
 from schematune.decoding.base import Base, load_base
 from schematune.decoding.drafts import Habits
 from schematune.decoding.grammar import Grammar
-from schematune.decoding.loop import Prefix, decode
+from schematune.decoding.loop import RETRY_TOKENS, Prefix, decode
 from schematune.decoding.mend import Cuts, mended
 from schematune.decoding.rows import Decoded, Sampling
 from schematune.schemas.call import Answer, Call, Usage
 from schematune.schemas.contract import Contract
 from schematune.schemas.errors import (
     DecodeError,
+    InvalidOutputError,
     PromptTooLongError,
     RenderError,
     SchemaError,
@@ -65,8 +66,9 @@ class Caller:
     `"short"` with an adapter and `"long"` without, or what is said here. `shots` are pairs shown in the
     prompt, all or the `nearest` to the request. `cache_prefix` computes what prompts have in common once.
     `sampling` draws tokens in place of taking the likeliest; each request of a batch draws by the same seed. `engine`
-    is one of `schematune.decoding.engines.ENGINES`; another than llguidance forces no tokens and copies no spans. `merge`
-    puts the adapter into the weights. Raises `ModelError`, `ContractError`, `DriftError` (other
+    is one of `schematune.decoding.engines.ENGINES`; another than llguidance forces no tokens and copies no spans.
+    `retry_tokens` is how many tokens of an output may be taken back where values do not fit what the grammar cannot hold.
+    `merge` puts the adapter into the weights. Raises `ModelError`, `ContractError`, `DriftError` (other
     tools than the adapter's) and `SchemaError`.
 
     A caller is called with a request::
@@ -90,6 +92,7 @@ class Caller:
         max_new_tokens: int = 512,
         sampling: Sampling | None = None,
         engine: str = "llguidance",
+        retry_tokens: int = RETRY_TOKENS,
         device: str = "auto",
         merge: bool = True,
     ) -> None:
@@ -109,6 +112,7 @@ class Caller:
         self.prompt = prompt or ("short" if self.adapter else "long")
         self.constrained, self.max_new_tokens, self.sampling = constrained, max_new_tokens, sampling
         self.engine = engine
+        self.retry_tokens = retry_tokens
         self.shots, self.nearest, self.cache_prefix = tuple(shots), nearest, cache_prefix
         self._habits = Habits()
         self._prefixes: OrderedDict[Any, Prefix | None] = OrderedDict()
@@ -268,6 +272,7 @@ class Caller:
                     prefix=prefix,
                     habits=self._habits,
                     sampling=self.sampling,
+                    retry_tokens=self.retry_tokens,
                 )
             )
         except torch.OutOfMemoryError as error:
@@ -311,6 +316,13 @@ class Caller:
         return answered(calls, self.tools, bound, text=decoded.text, usage=usage)
 
     def _checked(self, asked: Asked, decoded: Decoded) -> tuple[Call, ...]:
+        if decoded.violations:
+            raise InvalidOutputError(
+                f"no output that fits was found: {decoded.violations[0]}",
+                fix="raise retry_tokens, or loosen the schema",
+                text=decoded.text,
+                violations=decoded.violations,
+            )
         if not decoded.finished:
             full = asked.limit < self.max_new_tokens
             raise TruncatedError(

@@ -17,8 +17,13 @@ __all__ = ["Closer", "window"]
 
 _MOST = 128
 _SHARE = 4
+_LONGEST = 16
+_SIGNS = frozenset('"}],0123456789abcdefghijklmnopqrstuvwxyz')
+_STUCK = 48  # tokens inside one string, after which the way to its end is not found so
+_FILLS = 1000  # the rank from which on a token inside a string does not close it
 
 Ranks = np.ndarray[tuple[int], np.dtype[np.int64]]
+Allowed = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 _KNOWN: WeakKeyDictionary[PreTrainedTokenizerBase, dict[int, "Closer"]] = WeakKeyDictionary()
 
@@ -40,8 +45,9 @@ class Closer:
         self.tokenizer, self.vocabulary = tokenizer, vocabulary
         pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))][:vocabulary]
         pieces += [""] * (vocabulary - len(pieces))
-        self._inside = _ranked(pieces, (r'"[}\]]*', r"[0-9a-z]"))
-        self._outside = _ranked(pieces, (r"[}\]]+", r'""[}\]]*', r'"', r"[0-9]", r"[a-z]"))
+        self._inside = _ranked(pieces, (r'"[}\]]*', r"[0-9a-z]+"))
+        self._outside = _ranked(pieces, (r"[}\]]+", r'""[}\]]*', r'"', r",", r"[0-9]", r"[a-z]"))
+        self._single = np.array([len(piece) == 1 for piece in pieces])
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> "Closer":
@@ -56,23 +62,51 @@ class Closer:
 
         `matcher` stands after `tokens`; it is left as it is.
         """
+        found, ended = self.go(matcher, tokens, room)
+        return found if ended else None
+
+    def go(self, matcher: llguidance.LLMatcher, tokens: Sequence[int], room: int) -> tuple[list[int], bool]:
+        """Go towards an end: return the tokens, and whether they end the output or are as far as it goes."""
         matcher = matcher.deep_copy()
         inside = _is_inside(self._text(tokens), False)
+        before: Allowed | None = None
         found: list[int] = []
+        filled = 0
         while not matcher.is_stopped() and not matcher.is_accepting():
-            taken = matcher.compute_ff_tokens() or [self._shortest(matcher, inside)]
-            if matcher.is_error() or len(found) + len(taken) > room or not matcher.consume_tokens(taken):
-                return None
-            inside = _is_inside(self._text(taken), inside)
+            taken = matcher.compute_ff_tokens()
+            if taken:
+                before = None
+            else:
+                allowed = self._allowed(matcher)
+                taken = [self._shortest(allowed, before if inside else None, inside)]
+                before = allowed if inside else None
+            if matcher.is_error() or len(found) + len(taken) > room or filled > _STUCK:
+                return found, False
+            if not matcher.consume_tokens(taken):
+                return found, False
+            still = _is_inside(self._text(taken), inside)
+            filled = filled + 1 if inside and still else 0
+            inside = still
             found += taken
-        return found
+        return found, True
 
-    def _shortest(self, matcher: llguidance.LLMatcher, inside: bool) -> int:
-        """Return the allowed token that closes most, or goes on least."""
+    def _allowed(self, matcher: llguidance.LLMatcher) -> Allowed:
         bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-        allowed = np.unpackbits(bits, count=self.vocabulary, bitorder="little").view(np.bool_)
+        return np.unpackbits(bits, count=self.vocabulary, bitorder="little").view(np.bool_)
+
+    def _shortest(self, allowed: Allowed, before: Allowed | None, inside: bool) -> int:
+        """Return the allowed token that closes most, or goes on least.
+
+        Inside a string that may not close yet, a letter that may stand here and could not `before` is a step on in its
+        pattern.
+        """
         ranks = self._inside if inside else self._outside
-        return int(np.where(allowed, ranks, np.iinfo(np.int64).max).argmin())
+        best = int(np.where(allowed, ranks, np.iinfo(np.int64).max).argmin())
+        if before is not None and ranks[best] >= _FILLS:
+            new = np.flatnonzero(allowed & ~before & self._single)
+            if len(new):
+                return int(new[0])
+        return best
 
     def _text(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False))
@@ -81,11 +115,11 @@ class Closer:
 def _ranked(pieces: Sequence[str], wanted: Sequence[str]) -> Ranks:
     """Rank tokens: those of the first pattern first, the longest of them first; others by their number."""
     ranks = np.arange(len(pieces), dtype=np.int64) + 1_000_000
-    likely = [(token, piece) for token, piece in enumerate(pieces) if len(piece) == 1 or piece[:1] in ('"', "}", "]")]
+    likely = [(n, piece) for n, piece in enumerate(pieces) if len(piece) <= _LONGEST and piece[:1] in _SIGNS]
     for order, pattern in enumerate(wanted):
         for token, piece in likely:
             if re.fullmatch(pattern, piece):
-                ranks[token] = 1000 * (order + 1) - len(piece)
+                ranks[token] = min(ranks[token], 1000 * (order + 1) - len(piece))
     return ranks
 
 

@@ -10,7 +10,8 @@ tokenizer by an engine (`schematune.decoding.engines`) and kept in a bounded cac
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from threading import Lock
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
@@ -22,6 +23,7 @@ from schematune.decoding.arguments import Source, arguments_rule, quoted, sequen
 from schematune.decoding.base import Base, stop_tokens
 from schematune.decoding.engines import Engine, engine_of
 from schematune.decoding.guided import guided, keywords
+from schematune.decoding.watch import Checks, checks_of, is_open
 from schematune.schemas.bundle import bundled, without_formats
 from schematune.schemas.call import ASK, CHOICES, NO_TOOL
 from schematune.schemas.errors import SchemaError
@@ -103,6 +105,12 @@ class Grammar:
     schemas: Mapping[str, JSON] = MappingProxyType({})
     """The schemas that the grammar was made of, by the name of their tool."""
 
+    heads: Mapping[str, str] = MappingProxyType({})
+    """The text before a value of a schema, by the name of its tool."""
+
+    spaced = False
+    """Whether the JSON has a space after `,` and `:`."""
+
     def __init__(
         self,
         text: str,
@@ -123,6 +131,7 @@ class Grammar:
         self.stop = frozenset(stop)
         self.engine = engine
         made = engine_of(engine, tokenizer, size=vocabulary, stop=self.stop)
+        self._words = engine_of("llguidance", tokenizer, size=vocabulary, stop=self.stop).tokenizer
         self._prototype = _compile(made, kind, text, keep)
 
     @property
@@ -136,6 +145,18 @@ class Grammar:
                 f"{name}: {key}" for name, part in self.schemas.items() for key in dict.fromkeys(keywords(part))
             )
         return tuple(f"{name}: {key}" for name, schema in self.schemas.items() for key in guided(schema).checked)
+
+    @cached_property
+    def watched(self) -> tuple[tuple[bytes, Checks], ...]:
+        """What is checked while decoding: the text before a value, and its checks; nothing where the mask holds all."""
+        needed = self.engine != "llguidance" or any(_needs_checks(compact(schema)) for schema in self.schemas.values())
+        return self.checks if needed else ()
+
+    @cached_property
+    def checks(self) -> tuple[tuple[bytes, Checks], ...]:
+        """What the schemas ask, whoever holds it: the text before a value, and its checks."""
+        named = self.schemas.items()
+        return tuple((self.heads.get(name, "").encode(), checks_of(compact(schema))) for name, schema in named)
 
     @classmethod
     def of(
@@ -160,6 +181,8 @@ class Grammar:
         text = tool_grammar(tools, base.renderer.form, special=special, **given)
         made = cls(text, base.tokenizer, vocabulary=vocabulary, stop=stop, keep=not spans, engine=engine)
         made.schemas = {tool.name: tool.strict for tool in tools}
+        made.spaced, literal = base.renderer.form.spaced, _Literals(special)
+        made.heads = {name: literal.last(_call(base.renderer.form, name, "\0").split("\0")[0]) for name in made.schemas}
         return made
 
     @classmethod
@@ -183,6 +206,12 @@ class Grammar:
         whole = whole if formats else without_formats(whole)
         made = cls(compact(whole), **_target(base), engine=engine, kind="schema")
         made.schemas = {"schema": whole}
+        if made.unenforced and checks_of(compact(whole)).whole is None:
+            raise SchemaError(
+                f"{', '.join(made.unenforced)} can neither be enforced nor checked",
+                where="schema",
+                fix="simplify the schema",
+            )
         return made
 
     @classmethod
@@ -206,6 +235,19 @@ class Grammar:
         """Return a fresh matcher at the start of the grammar: llguidance's, or another engine's like it."""
         made: llguidance.LLMatcher = self._prototype.deep_copy()
         return made
+
+    def after(self, tokens: Sequence[int]) -> llguidance.LLMatcher | None:
+        """Return a fresh matcher after `tokens`; None where the grammar does not take them."""
+        matcher = self.matcher()
+        return matcher if matcher.consume_tokens(list(tokens)) else None
+
+    def bytes_of(self, tokens: Sequence[int]) -> bytes:
+        """Return the text that tokens stand for, as UTF-8, which may begin or end inside a letter."""
+        return self._words.decode_bytes(list(tokens))
+
+    def tokens_of(self, data: bytes) -> list[int]:
+        """Return the tokens of a text, given as UTF-8."""
+        return list(self._words.tokenize_bytes(data))
 
 
 def _target(base: Base | OutlinesModel) -> dict[str, Any]:
@@ -268,6 +310,17 @@ class _Literals:
         parts = self.pattern.split(text) if self.pattern else [text]
         written = [f"<[{self.special[p]}]>" if p in self.special else quoted(p) for p in parts if p]
         return " ".join(written) or '""'
+
+    def last(self, text: str) -> str:
+        """Return what of a text follows the last special token."""
+        return str(self.pattern.split(text)[-1]) if self.pattern else text
+
+
+@lru_cache(maxsize=1024)
+def _needs_checks(schema: str) -> bool:
+    """Tell whether the mask leaves something of a schema open: a keyword, or keys that could stand twice."""
+    found = guided(json.loads(schema))
+    return bool(found.checked) or is_open(found.schema)
 
 
 def _call(form: Form, name: str, arguments: str) -> str:

@@ -18,9 +18,9 @@ from schematune.decoding.rewrite import Rewritten, rewritten
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.merge import ANNOTATIONS
-from schematune.schemas.validate import check_bounds, check_schema
+from schematune.schemas.validate import check_bounds, check_schema, part_validator
 
-__all__ = ["Guided", "compiled", "guided", "keywords", "reason_of"]
+__all__ = ["Guided", "account", "compiled", "guided", "keywords", "reason_of"]
 
 T = TypeVar("T")
 
@@ -68,6 +68,24 @@ def guided(schema: JSON, *, spaced: bool = False, where: str = "schema") -> Guid
     if isinstance(found, str):
         raise SchemaError(f"no grammar can be made of it: {found}", where=where, fix="simplify the schema")
     return found
+
+
+def account(schema: JSON) -> dict[str, str]:
+    """Tell of each keyword of any schema what becomes of it: as `Guided.account`, or `"refused"`.
+
+    Refused are all keywords where no grammar can be made of the schema, and those that the mask does not hold where no
+    validator can be made of it either.
+
+    >>> account({"type": "array", "items": False, "minItems": 1})
+    {'type': 'refused', 'items': 'refused', 'minItems': 'refused'}
+    """
+    try:
+        found = guided(schema).account(schema)
+    except SchemaError:
+        return dict.fromkeys(keywords(schema), "refused")
+    if part_validator(schema, schema) is not None:
+        return found
+    return {key: "refused" if kind == "checked" else kind for key, kind in found.items()}
 
 
 def compiled(schema: JSON, tokenizer: llguidance.LLTokenizer) -> tuple[Guided, llguidance.LLMatcher]:

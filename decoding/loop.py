@@ -11,7 +11,7 @@ whose attention cannot skip holes (sliding windows, recurrent layers) are decode
 import copy
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +23,10 @@ from schematune.decoding.drafts import Drafts, Habits
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.rows import Decoded, Row, Sampling
 
-__all__ = ["Prefix", "can_batch", "decode", "log_likelihoods"]
+__all__ = ["RETRY_TOKENS", "Prefix", "can_batch", "decode", "log_likelihoods"]
+
+RETRY_TOKENS = 1024
+"""Tokens that a row may take back by default."""
 
 
 class Prefix:
@@ -69,6 +72,8 @@ def decode(
     draft: bool = True,
     habits: Habits | None = None,
     sampling: Sampling | Sequence[Sampling | None] | None = None,
+    retry_tokens: int = RETRY_TOKENS,
+    cancelled: Callable[[], bool] | None = None,
 ) -> list[Decoded]:
     """Decode a completion for each prompt (token ids), under its grammar or freely where it is None.
 
@@ -76,14 +81,16 @@ def decode(
     `prefix`, prompts hold only what follows it (at least one token). `draft` lets rows behind a grammar copy
     from their prompts several tokens a pass, where the model's attention allows it, and guess by the `habits` of
     earlier completions, to which these are added; the result is the same. Greedy, unless `sampling` (one, or one for
-    each row) says how tokens are drawn; a row draws the same alone and in a batch.
+    each row) says how tokens are drawn; a row draws the same alone and in a batch. What the mask does not hold is checked
+    as it is written, and taken back where it does not fit, up to `retry_tokens` tokens a row. `cancelled` is asked after
+    each pass; once it says so, all rows end as shortly as they can.
     """
     start = time.perf_counter()
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
     draws = [sampling] * len(prompts) if sampling is None or isinstance(sampling, Sampling) else list(sampling)
     together = can_batch(model)
     rows = [
-        Row(list(prompt), grammar, limit, tokenizer, drawn)
+        Row(list(prompt), grammar, limit, tokenizer, drawn, retry_tokens)
         for prompt, grammar, limit, drawn in zip(prompts, grammars, limits, draws, strict=True)
     ]
     for row, prompt in zip(rows, prompts, strict=True):
@@ -92,7 +99,7 @@ def decode(
         row.look_ahead()
     groups = [rows] if together else [[row] for row in rows]
     for group in groups:
-        _decode(model, group, stop, prefix, start)
+        _decode(model, group, stop, prefix, start, cancelled)
     for row in rows:
         if habits is not None and row.drafts is not None and row.finished and not row.closed:
             habits.learn(row.tokens, row.drafts.said)
@@ -131,7 +138,14 @@ def _parameters(kind: Any) -> frozenset[str]:
     return frozenset(inspect.signature(kind.forward).parameters)
 
 
-def _decode(model: PreTrainedModel, rows: list[Row], stop: frozenset[int], prefix: Prefix | None, start: float) -> None:
+def _decode(
+    model: PreTrainedModel,
+    rows: list[Row],
+    stop: frozenset[int],
+    prefix: Prefix | None,
+    start: float,
+    cancelled: Callable[[], bool] | None,
+) -> None:
     """Decode `rows` together, until all are done."""
     active = [row for row in rows if not row.done]
     feed = _Feed(model, len(active), prefix) if active else None
@@ -148,9 +162,13 @@ def _decode(model: PreTrainedModel, rows: list[Row], stop: frozenset[int], prefi
             if not row.done:
                 ahead = len(row.ahead)
                 first = logits.shape[1] - 1 - ahead
-                given_up[place] = ahead - row.take(logits[place, first:], tops[place][first:], stop)
+                given_up[place] = row.take(logits[place, first:], tops[place][first:], stop)
                 row.milliseconds = (time.perf_counter() - start) * 1000
-        feed.give_up(given_up)
+        if any(given_up) and not feed.give_up(given_up):
+            active[0].reread()
+        if cancelled is not None and cancelled():
+            for row in active:
+                row.cut()
     for row in rows:
         row.milliseconds = row.milliseconds or (time.perf_counter() - start) * 1000
 
@@ -163,7 +181,7 @@ class _Feed:
     """
 
     def __init__(self, model: PreTrainedModel, rows: int, prefix: Prefix | None = None) -> None:
-        self.model, self.rows = model, rows
+        self.model, self.rows, self.prefix = model, rows, prefix
         self.cache = prefix.fresh(rows) if prefix else None
         self.counts = [len(prefix.tokens) if prefix else 0] * rows
         self.holes = torch.ones((rows, self.counts[0]), dtype=torch.long, device=model.device)
@@ -190,17 +208,21 @@ class _Feed:
         logits: torch.Tensor = output.logits[:, -kept:]
         return logits.float()
 
-    def give_up(self, many: list[int]) -> None:
-        """Forget the last so many tokens of each row."""
-        if not any(many):
-            return
+    def give_up(self, many: list[int]) -> bool:
+        """Forget the last so many tokens of each row; where the cache cannot, forget all after the prefix: false."""
+        if self.single and not can_batch(self.model):  # a window has let go of what stood before it
+            self.cache = self.prefix.fresh(1) if self.prefix else None
+            self.counts = [len(self.prefix.tokens) if self.prefix else 0]
+            return False
         self.counts = [count - few for count, few in zip(self.counts, many, strict=True)]
         if self.single:
             cache: Any = self.cache
             cache.crop(-many[0])
-            return
+            return True
         for row, few in enumerate(many):
-            self.holes[row, self.holes.shape[1] - few :] = 0
+            if few:
+                self.holes[row, self.holes[row].nonzero().flatten()[-few:]] = 0
+        return True
 
     def keep(self, places: list[int]) -> None:
         """Go on with these rows only."""

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from schematune.decoding.closing import Closer, window
+from schematune.decoding.closing import Closer
 from schematune.decoding.drafts import Drafts, Habits
 from schematune.decoding.grammar import Grammar
+from schematune.decoding.guard import Guard
 from schematune.schemas.errors import DecodeError
 
 __all__ = ["Decoded", "Row", "Sampling", "allowed_tokens"]
@@ -24,9 +25,12 @@ class Decoded:
     """One decoded row.
 
     `text` and `tokens` are the completion without the token that ends it. `finished` is false where the token
-    limit cut it off; `closed` counts the tokens that were written only to end it before that. `passes` counts the row's forward passes, `forced` the tokens that the grammar gave
-    without one, `drafted` those confirmed in the pass of an earlier one; `milliseconds` run from the start of `decode` to the row's end. `logprob` sums the model's
-    own log-probabilities (before the mask) of the tokens that were not forced, the ending included.
+    limit cut it off, and where what the mask does not hold could not be met: then `violations` say why. `closed` counts
+    the tokens that no model chose, written to end it before the limit or in place of values that kept failing; `undone`
+    those that were taken back. `passes` counts the row's forward passes, `forced` the tokens that the grammar gave
+    without one, `drafted` those confirmed in the pass of an earlier one; `milliseconds` run from the start of `decode`
+    to the row's end. `logprob` sums the model's own log-probabilities (before the mask) of the tokens that were not
+    forced, the ending included.
     """
 
     text: str
@@ -38,6 +42,8 @@ class Decoded:
     milliseconds: float
     logprob: float
     closed: int = 0
+    undone: int = 0
+    violations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,83 +75,127 @@ class Sampling:
             ordered, places = shares.sort(descending=True)
             ordered[ordered.cumsum(dim=-1) - ordered >= self.top_p] = 0.0
             shares = torch.zeros_like(shares).scatter_(0, places, ordered)
-        return int(torch.multinomial(shares, 1, generator=generator))
+        sums = shares.cumsum(dim=-1)  # ten times faster than torch.multinomial at 32k tokens
+        drawn = torch.rand(1, generator=generator, dtype=sums.dtype) * sums[-1]
+        place = int(torch.searchsorted(sums, drawn, right=True))
+        return place if place < len(sums) else int(shares.argmax())  # rounded up beyond the last
 
 
 @dataclass
 class Row:
-    """One row in the making; `block` holds the tokens that the next pass reads, `ahead` the draft after them."""
+    """One row in the making; `block` holds the tokens that the next pass reads, `ahead` the draft after them.
+
+    `cached` is the number of tokens of the prompt and the completion that the model has read; `retry_tokens` how many of
+    the completion may be taken back.
+    """
 
     block: list[int]
     grammar: Grammar | None
     limit: int
     tokenizer: PreTrainedTokenizerBase
     sampling: Sampling | None = None
+    retry_tokens: int = 0
     drafts: Drafts | None = None
     habits: Habits | None = None
     end: list[int] | None = None
     closing: int = 0
+    cached: int = 0
     ahead: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     matcher: llguidance.LLMatcher | None = None
+    guard: Guard | None = None
     finished: bool = False
+    failed: bool = False
     done: bool = False
     passes: int = 0
     forced: int = 0
     drafted: int = 0
-    logprob: float = 0.0
+    written: int = 0
     milliseconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Start the grammar, whose first tokens may be forced."""
         self.generator = torch.Generator().manual_seed(self.sampling.seed) if self.sampling else torch.Generator()
+        self.prompt, self._look, self._kept = list(self.block), self.limit - self.limit // 2, -1
+        self._logs: list[tuple[int, float]] = []
         if self.grammar is not None:
             self.matcher = self.grammar.matcher()
-            prompt, self.block = self.block, []
+            self.guard = Guard(self.grammar, self.retry_tokens) if self.grammar.watched else None
+            self.block = []
             self._force()
-            self.block = prompt + self.block
+            if self.guard is not None and self._is_wrong(chosen=False):
+                self._retreat()
+            self.block = self.prompt + self.tokens
 
     @property
     def closed(self) -> int:
-        """Tokens written only to end the row before its limit."""
-        return self.closing if self.tokens is self.end else 0
+        """Tokens that no model chose: an end before the limit, values in place of others."""
+        return self.written + (self.closing if self.tokens is self.end else 0)
 
     def take(self, logits: torch.Tensor, tops: list[int], stop: frozenset[int]) -> int:
         """Choose what follows by the `logits` (1 + draft, vocabulary) of a pass, whose highest are `tops`.
 
-        Returns how many tokens of the draft were confirmed; the others must leave the cache.
+        Returns how many of the last tokens that the model has read must leave the cache: those of the draft that were
+        not confirmed, and those taken back.
         """
         ahead, read = self.ahead, 0
-        self.passes += 1
+        self.passes, self.cached = self.passes + 1, self.cached + len(self.block)
         while True:
             token = self._choose(logits[read], tops[read])
-            self.logprob += float(logits[read, token] - logits[read].logsumexp(dim=-1))
+            if token is None:
+                self._retreat(dead_end=True)
+                break
+            self._logs.append((len(self.tokens), float(logits[read, token] - logits[read].logsumexp(dim=-1))))
             self._accept(token, stop)
+            if self.done or self._kept >= 0:
+                break
             same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(self.block, ahead[read:], strict=False)))
-            if self.done:
-                return read
             whole = same == len(self.block)
             read += same
             self.drafted += same
             self.block = self.block[same:]
             if not whole:
                 break
-        self.look_ahead()
-        return read
+        self.cached += read
+        back = self._rewound()
+        if not self.done:
+            self.look_ahead()
+        return len(ahead) - read + back
 
-    def _choose(self, logits: torch.Tensor, top: int) -> int:
-        """Return the most likely token that the grammar allows, or draw one."""
-        if self.sampling is not None:
-            return self.sampling.draw(logits if self.matcher is None else _masked(logits, self.matcher), self.generator)
+    def _rewound(self) -> int:
+        """Make the next block after tokens were taken back, and return how many of them leave the cache."""
+        if self._kept < 0 or self.done:
+            return 0
+        whole = self.prompt + self.tokens
+        stays = min(self.cached, len(self.prompt) + self._kept, len(whole) - 1)
+        back, self.cached, self.block, self._kept = self.cached - stays, stays, whole[stays:], -1
+        return back
+
+    def reread(self) -> None:
+        """Read everything again: what was taken back cannot leave the cache."""
+        self.cached, self.block = 0, self.prompt + self.tokens
+
+    def _choose(self, logits: torch.Tensor, top: int) -> int | None:
+        """Return the most likely token that the grammar allows, or draw one; None where all were tried."""
+        barred = self.guard.barred.get(len(self.tokens)) if self.guard is not None else None
+        if barred:
+            logits = logits.clone()
+            logits[list(barred)] = float("-inf")
+            top = int(logits.argmax())
         # mostly the model's own choice is allowed: asking that is cheaper than the whole mask
-        if self.matcher is None or self.matcher.validate_tokens([top]) == 1:
+        if self.sampling is None and (self.matcher is None or self.matcher.validate_tokens([top]) == 1):
             return top
-        return int(_masked(logits, self.matcher).argmax())
+        logits = logits if self.matcher is None else _masked(logits, self.matcher)
+        if barred and bool(torch.isinf(logits).all()):
+            return None
+        return int(logits.argmax()) if self.sampling is None else self.sampling.draw(logits, self.generator)
 
     def _accept(self, token: int, stop: frozenset[int]) -> None:
-        """Take the chosen token and what the grammar forces after it."""
+        """Take the chosen token and what the grammar forces after it, or take back what does not fit."""
         if token in stop:
             self.finished = self.done = True
+            if self.guard is not None and self.guard.end(self.tokens) is not None:
+                self._retreat(token)
             return
         self.block = [token]
         self.tokens.append(token)
@@ -154,9 +204,49 @@ class Row:
                 self._force()
             else:
                 self.matcher = None  # an engine limit: go on freely, the output is validated afterwards
+        if self.guard is not None and self._is_wrong(chosen=True):
+            self._retreat()
         if len(self.tokens) >= self.limit and not self.finished:
             self._look_for_end()
             self._close()
+
+    def _is_wrong(self, *, chosen: bool) -> bool:
+        """Tell whether the tokens that came last, or all together, do not fit."""
+        assert self.guard is not None
+        if self.guard.accept(self.tokens, chosen) is not None:
+            return True
+        return self.finished and self.guard.end(self.tokens) is not None
+
+    def _retreat(self, tried: int | None = None, *, dead_end: bool = False) -> None:
+        """Take back what does not fit, or write something else in its place."""
+        guard, more = self.guard, list[int]()
+        assert guard is not None and self.grammar is not None
+        while True:
+            kept = guard.dead_end(self.tokens) if dead_end else guard.back(self.tokens, tried)
+            if kept is None:
+                found = guard.instead(self.tokens)
+                if found is None:
+                    self._fail()
+                    return
+                kept, more = found
+                self.written += len(more)
+            self._kept = kept if self._kept < 0 else min(self._kept, kept)
+            self.tokens = self.tokens[:kept] + more
+            self._logs = [(place, log) for place, log in self._logs if place < kept]
+            self.matcher, self.finished, self.done = self.grammar.after(self.tokens), False, False
+            if not more:
+                return
+            self._force()
+            if not self._is_wrong(chosen=False):
+                return
+            tried, dead_end, more = None, False, []
+
+    def _fail(self) -> None:
+        """End as was last seen to be possible, or not at all."""
+        assert self.guard is not None
+        self.failed = self.end is None
+        self.tokens = list(self.guard.wrong)
+        self._close()
 
     def _close(self) -> None:
         """End where the tokens run out: as was last seen to be possible, or cut off."""
@@ -164,20 +254,35 @@ class Row:
         self.tokens = self.tokens[: self.limit] if self.end is None else self.end
         self.done = True
 
+    def cut(self) -> None:
+        """End now, as shortly as can be."""
+        self._look = 0
+        self._look_for_end()
+        if not self.done:
+            self._close()
+
     def _look_for_end(self) -> None:
-        """Near the limit, see how the row could still end; where it could only before, end it there."""
+        """From half the limit on, see how the row could still end; where it could only before, end it there."""
         room = self.limit - len(self.tokens)
-        if self.grammar is None or self.matcher is None or self.done or room > window(self.limit):
+        if self.grammar is None or self.matcher is None or self.done or len(self.tokens) < self._look:
             return
         closer = Closer.of(self.tokenizer, self.grammar.vocabulary)
         end = closer(self.matcher, self.tokens, room) if room >= 0 else None
-        if end is not None:
-            self.end, self.closing = self.tokens + end, len(end)
+        whole = None if end is None else self.tokens + end
+        if self.grammar.schemas and room >= 0 and (whole is None or self.guard is not None):
+            whole = Guard.ended(self.grammar, self.tokens, closer, self.limit)
+        if whole is not None:
+            same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(self.tokens, whole, strict=False)))
+            self.end, self.closing = whole, len(whole) - same
+            room -= self.closing
         elif self.end is not None:
             self._close()
+        # the nearer the limit, the oftener: half of what is left may go to anything
+        self._look = len(self.tokens) + max(1, room // 2)
 
     def _force(self) -> None:
-        assert self.matcher is not None
+        if self.matcher is None:
+            return
         forced = self.matcher.compute_ff_tokens()
         # text that spells an added token is tokenised to it, which the grammar does not take: stop before it
         forced = forced[: self.matcher.validate_tokens(forced)] if forced else forced
@@ -207,9 +312,12 @@ class Row:
         """Return what the row came to."""
         text = self.tokenizer.decode(self.tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         counts = self.passes, self.forced, self.drafted
+        logprob = sum(log for _, log in self._logs)
+        undone, wrong = (self.guard.spent, self.guard.violations()) if self.guard is not None else (0, ())
         return Decoded(
-            str(text), tuple(self.tokens), self.finished, *counts, self.milliseconds, self.logprob, self.closed
-        )
+            str(text), tuple(self.tokens), self.finished, *counts, self.milliseconds, logprob, self.closed, undone,
+            wrong if self.failed else (),
+        )  # fmt: skip
 
 
 def _masked(logits: torch.Tensor, matcher: llguidance.LLMatcher) -> torch.Tensor:

@@ -43,10 +43,13 @@ from schematune.schemas.tool import Tool, ToolSet
 if TYPE_CHECKING:
     from schematune.benchmarks.compare import Report, compare
     from schematune.decoding.adapter import Adapter
+    from schematune.decoding.agent import ToolRun, arun_tools, run_tools
     from schematune.decoding.base import Base, load_base
     from schematune.decoding.caller import Caller
+    from schematune.decoding.fake import FakeCaller
     from schematune.decoding.remote import RemoteCaller
     from schematune.decoding.rows import Sampling
+    from schematune.decoding.structured import Structured, structured
     from schematune.trainer.tune import tune
 
 __all__ = [
@@ -60,6 +63,7 @@ __all__ = [
     "DriftError",
     "Evidence",
     "ExampleError",
+    "FakeCaller",
     "InvalidOutputError",
     "McpServer",
     "ModelError",
@@ -72,15 +76,20 @@ __all__ = [
     "Sampling",
     "SchemaError",
     "SchematuneError",
+    "Structured",
     "Teacher",
     "TeacherError",
     "Tool",
+    "ToolRun",
     "ToolSet",
     "TruncatedError",
     "TuneError",
     "Usage",
+    "arun_tools",
     "compare",
     "load_base",
+    "run_tools",
+    "structured",
     "synthesize",
     "tune",
 ]
@@ -91,11 +100,17 @@ _LATER = {
     "Adapter": "schematune.decoding.adapter",
     "Base": "schematune.decoding.base",
     "Caller": "schematune.decoding.caller",
+    "FakeCaller": "schematune.decoding.fake",
     "RemoteCaller": "schematune.decoding.remote",
     "Report": "schematune.benchmarks.compare",
     "Sampling": "schematune.decoding.rows",
+    "Structured": "schematune.decoding.structured",
+    "ToolRun": "schematune.decoding.agent",
+    "arun_tools": "schematune.decoding.agent",
     "compare": "schematune.benchmarks.compare",
     "load_base": "schematune.decoding.base",
+    "run_tools": "schematune.decoding.agent",
+    "structured": "schematune.decoding.structured",
     "tune": "schematune.trainer.tune",
 }
 
