@@ -50,7 +50,10 @@ def comply(
     from schematune.decoding.structured import structured
 
     begun = time.perf_counter()
-    late = lambda: time.perf_counter() - begun > seconds  # noqa: E731
+
+    def late() -> bool:
+        return time.perf_counter() - begun > seconds
+
     sampling = Sampling(temperature, seed=seed)
     try:
         found = structured(

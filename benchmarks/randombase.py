@@ -69,11 +69,12 @@ def _model(vocabulary: int, seed: int, context: int) -> Any:
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(
+    model: Any = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
             num_key_value_heads=1, max_position_embeddings=context, pad_token_id=0, bos_token_id=None, eos_token_id=1,
         )
     )  # fmt: skip
     model.generation_config = GenerationConfig(eos_token_id=1, pad_token_id=0)  # type: ignore[no-untyped-call]
-    return model.eval()
+    model.train(False)
+    return model

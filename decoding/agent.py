@@ -7,7 +7,7 @@ can be the model: a `Caller`, a `RemoteCaller`, a `FakeCaller`.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from schematune.decoding.asked import Request, messages_of
 from schematune.schemas.call import Answer, Call
@@ -18,11 +18,8 @@ from schematune.schemas.pair import Message
 __all__ = ["Calls", "ToolRun", "arun_tools", "run_tools"]
 
 
-class Calls(Protocol):
-    """What answers requests with calls."""
-
-    def __call__(self, request: Request, **options: Any) -> Answer:
-        """Answer one request."""
+Calls = Callable[..., Answer]
+"""What answers requests with calls: a `Caller`, or anything that is called as one."""
 
 
 @dataclass(frozen=True)

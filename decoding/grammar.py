@@ -131,7 +131,8 @@ class Grammar:
         self.stop = frozenset(stop)
         self.engine = engine
         made = engine_of(engine, tokenizer, size=vocabulary, stop=self.stop)
-        self._words = engine_of("llguidance", tokenizer, size=vocabulary, stop=self.stop).tokenizer
+        words: llguidance.LLTokenizer = engine_of("llguidance", tokenizer, size=vocabulary, stop=self.stop).tokenizer
+        self._words = words
         self._prototype = _compile(made, kind, text, keep)
 
     @property

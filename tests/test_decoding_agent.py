@@ -64,7 +64,12 @@ def test_a_fake_answers_as_a_caller_does() -> None:
 
 def test_results_are_fed_back_until_nothing_more_is_called() -> None:
     asked: list[Call] = []
-    run = run_tools(fake(), "fly me to Oslo", bound={"user_id": 7}, confirm=lambda call: not asked.append(call))
+
+    def confirm(call: Call) -> bool:
+        asked.append(call)
+        return True
+
+    run = run_tools(fake(), "fly me to Oslo", bound={"user_id": 7}, confirm=confirm)
     assert run.finished and run.results == [{"flight": "SK 4", "to": "Oslo"}, "booked SK 4 for 7"]
     assert [message["role"] for message in run.messages] == ["user", "assistant", "tool", "assistant", "tool"]
     assert (

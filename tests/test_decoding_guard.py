@@ -45,13 +45,13 @@ REMAINDERS: list[Any] = [
 
 def decoded(base: Base, schemas: list[Any], sampling: Sampling | None, **options: Any) -> list[Decoded]:
     grammars: list[Grammar | None] = [Grammar.of_schema(schema, base) for schema in schemas]
-    given_options: Any = {"max_new_tokens": 120, "sampling": sampling, **options}
+    given_options: Any = {"max_new_tokens": 60, "sampling": sampling, **options}
     return decode(
         base.model, base.tokenizer, prompts(base, ["hm"]) * len(schemas), grammars, stop=base.stop, **given_options
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SCHEMAS, st.lists(VALUES, min_size=1, max_size=5), st.integers(1, 7))
 def test_the_watch_tells_valid_from_invalid_however_the_text_is_cut(schema: Any, values: list[Any], step: int) -> None:
     whole = {**ROOT, **schema}
@@ -87,7 +87,7 @@ def test_a_violation_is_seen_where_it_is_complete(schema: Any, read: str, seen: 
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.sampled_from(REMAINDERS), st.sampled_from(REMAINDERS), st.integers(0, 5), st.sampled_from([0, 8, 64, 1024]))
 def test_what_is_finished_is_valid(tiny_loaded: Loaded, one: Any, other: Any, seed: int, budget: int) -> None:
     schema = {"type": "object", "properties": {"one": one, "other": other}, "required": ["one", "other"]}
@@ -103,10 +103,10 @@ def test_what_is_finished_is_valid(tiny_loaded: Loaded, one: Any, other: Any, se
         assert not isinstance(caught.value, InvalidOutputError) or caught.value.violations
 
 
-@pytest.mark.parametrize("family", ["qwen3", "gemma3", "builtin"])
+@pytest.mark.parametrize("family", ["gemma3", "builtin"])
 def test_rows_take_back_alone_as_in_a_batch(tiny_loaded: Loaded, family: str) -> None:
     base = tiny_loaded(family)
-    for sampling in (None, Sampling(seed=3)):
+    for sampling in (None, Sampling(seed=3)) if family == "builtin" else (None,):
         together = decoded(base, REMAINDERS, sampling)
         alone = [decoded(base, [schema], sampling)[0] for schema in REMAINDERS]
         assert [row.text for row in together] == [row.text for row in alone]
