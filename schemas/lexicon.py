@@ -299,6 +299,9 @@ def pool(kind: str) -> tuple[str, ...]:
     for locale in locales:
         fake = Faker(locale)
         fake.seed_instance(f"{kind}-{locale}")
+        for provider in fake.get_providers():
+            if isinstance(getattr(provider, "cities", None), list):  # made of a set: another order in each process
+                provider.cities = sorted(provider.cities)
         make = getattr(fake, maker)
         for _ in range(size // len(locales)):
             values[str(make()).replace("\n", ", ")] = None

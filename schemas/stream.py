@@ -18,6 +18,7 @@ from schematune.schemas.datacard import fingerprint_of, save_with_card
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Pair, Pairs, read_examples
+from schematune.schemas.privacy import Scrubber
 from schematune.schemas.shards import SHARD, Maker, outcomes
 from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import ToolSet
@@ -38,7 +39,7 @@ def _named(source: object) -> dict[str, JSON]:
 class PairStream:
     """Yields `n` checked pairs, once; the arguments are those of `schematune.synthesize`.
 
-    `rejected` counts what the checks threw away so far, by reason.
+    `rejected` counts what the checks threw away so far, by reason; `replaced` what was scrubbed in the examples, by kind.
 
     >>> tools = ToolSet({"name": "add", "parameters": {"properties": {"n": {"type": "integer"}}, "required": ["n"]}})
     >>> stream = PairStream(tools, 20, seed=1)
@@ -55,6 +56,7 @@ class PairStream:
         seed: int = 0,
         avoid: Iterable[Pair] = (),
         teacher: Teacher | None = None,
+        scrub: bool | Scrubber = False,
         dev: float = 0.04,
         test: float = 0.04,
         workers: int = 1,
@@ -63,8 +65,14 @@ class PairStream:
         """See the class; raises `ExampleError` for examples that do not fit."""
         self.tools, self.n, self.seed, self.teacher = tools, n, seed, teacher
         self.workers, self.progress = max(1, workers), progress
+        self.replaced: Counter[str] = Counter()
         self.own = read_examples(examples, tools) if isinstance(examples, str | Path) else Pairs(examples or ())
         avoided = avoid if isinstance(avoid, Pairs) else Pairs(avoid)
+        self.scrubber = Scrubber(seed=seed, tools=tools) if scrub is True else scrub or None
+        if self.scrubber:  # before anything is made of them; what is avoided is known again by the same stand-ins
+            self.own = self.scrubber.pairs(self.own)
+            self.replaced = Counter(self.scrubber.replaced)
+            avoided = self.scrubber.pairs(avoided)
         self._checker = Checker(tools, avoid=avoided)
         self._given: dict[str, JSON] = {
             "seed": seed,
@@ -89,7 +97,8 @@ class PairStream:
     def origin(self) -> dict[str, JSON]:
         """What a data card says of how the pairs were made; complete once the stream has ended."""
         taught = {"teacher": {"model": self.teacher.model, **asdict(self.teacher.spent)}} if self.teacher else {}
-        return {**self._given, **taught, "rejected": dict(self.rejected)}
+        scrubbed = {"replaced": dict(self.replaced)} if self.scrubber else {}
+        return {**self._given, **scrubbed, **taught, "rejected": dict(self.rejected)}
 
     def save(self, path: str | Path, *, licence: str = "") -> dict[str, JSON]:
         """Write the pairs as they come, and their data card beside them, which is returned; see `Pairs.save`.

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schematune.schemas.augment import marks
 from schematune.schemas.call import RESERVED, Call
@@ -26,6 +27,9 @@ from schematune.schemas.tool import Tool, ToolSet
 from schematune.schemas.turns import Turns, answered_turns, changeable, changed_turns
 from schematune.schemas.values import Sampler
 from schematune.schemas.wording import Worder, typo
+
+if TYPE_CHECKING:
+    from schematune.schemas.privacy import Scrubber
 
 __all__ = ["Synthesizer", "synthesize"]
 
@@ -212,6 +216,7 @@ def synthesize(
     seed: int = 0,
     avoid: Iterable[Pair] = (),
     teacher: Teacher | None = None,
+    scrub: "bool | Scrubber" = False,
     dev: float = 0.04,
     test: float = 0.04,
     workers: int = 1,
@@ -223,7 +228,8 @@ def synthesize(
     about half of what follows with their values swapped. `avoid` are pairs (a test set) whose requests may
     not come out. A `teacher` puts the synthetic requests anew, where what it writes passes the checks. Shares `dev`
     and `test` of the synthetic pairs are set apart: splits share neither a family of wordings nor, where an argument
-    has many values, a value (`schematune.schemas.splits`). `workers` are processes. The result's `rejected` counts
+    has many values, a value (`schematune.schemas.splits`). `scrub` replaces personal data in the examples first
+    (`schematune.schemas.privacy`). `workers` are processes. The result's `rejected` counts
     what the checks threw away, by reason. `progress` shows a bar. For more pairs than fit the memory there is
     `schematune.schemas.stream.PairStream`, which takes the same arguments.
 
@@ -237,8 +243,8 @@ def synthesize(
     from schematune.schemas.stream import PairStream
 
     stream = PairStream(
-        tools, n, examples=examples, seed=seed, avoid=avoid, teacher=teacher, dev=dev, test=test, workers=workers,
-        progress=progress,
+        tools, n, examples=examples, seed=seed, avoid=avoid, teacher=teacher, scrub=scrub, dev=dev, test=test,
+        workers=workers, progress=progress,
     )  # fmt: skip
     pairs = list(stream)
     return Pairs(pairs, rejected=stream.rejected, origin=stream.origin)

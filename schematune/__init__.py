@@ -36,6 +36,7 @@ from schematune.schemas.errors import (
 )
 from schematune.schemas.mcp_server import McpServer
 from schematune.schemas.pair import Evidence, Pair, Pairs
+from schematune.schemas.privacy import Scrubber
 from schematune.schemas.synthesize import synthesize
 from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import Tool, ToolSet
@@ -76,6 +77,7 @@ __all__ = [
     "Sampling",
     "SchemaError",
     "SchematuneError",
+    "Scrubber",
     "Structured",
     "Teacher",
     "TeacherError",

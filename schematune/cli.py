@@ -40,11 +40,14 @@ def _synth(options: argparse.Namespace) -> None:
         seed=options.seed,
         avoid=avoid,
         teacher=teacher,
+        scrub=options.scrub,
         workers=options.workers,
         progress=True,
     )
     card = stream.save(options.out, licence=options.licence)
     _note(f"{card['rows']} pairs in {options.out}; rejected on the way: {card['rejected']}")
+    if options.scrub:
+        _note(f"personal data replaced in the examples: {card['replaced']}; rules find it, so read what matters")
     if teacher is not None:
         _note(f"teacher: {teacher.spent}")
 
@@ -146,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--teacher-tokens", type=int, metavar="N", help="tokens it may cost, both ways")
     synth.add_argument("--teacher-cache", metavar="FILE", help="where its answers are kept (OUT.teacher)")
     synth.add_argument("--avoid", help="a test set whose requests may not come out")
+    synth.add_argument("--scrub", action="store_true", help="replace personal data in the examples by stand-ins first")
     synth.add_argument("--licence", default="", metavar="TEXT", help="licence of your examples, for the data card")
     synth.add_argument("--workers", type=int, default=1, metavar="N", help="processes; the pairs are the same (1)")
     synth.add_argument("--seed", type=int, default=0)

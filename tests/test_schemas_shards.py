@@ -1,8 +1,12 @@
 """Shards: the same pairs whoever makes them, splits that share nothing, streams that end."""
 
+import os
 import pickle
 import random
+import subprocess
+import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 from schematune.schemas import shards
 from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.errors import SchemaError
+from schematune.schemas.jsontext import digest
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.shards import SHARD, Maker, Steady, outcomes
 from schematune.schemas.splits import Splits, SplitSampler, Strayed
@@ -59,6 +64,22 @@ def test_the_same_pairs_come_out_whatever_the_number_of_workers() -> None:
         together = synthesize(TOOLS, 3 * SHARD, workers=workers, **given)
         assert together == alone and together.rejected == alone.rejected
     assert synthesize(TOOLS, 100, **given) == alone[:100]  # fewer are the first of more
+
+
+def test_the_same_pairs_come_out_in_another_process() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_schemas_shards import EXAMPLES, TOOLS; from schematune import synthesize\n"
+        "from schematune.schemas.jsontext import digest\n"
+        "print(digest([pair.to_dict() for pair in synthesize(TOOLS, 300, examples=EXAMPLES, seed=2)]))"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    said = {
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+        for seed in ("1", "2")
+    }
+    pairs = synthesize(TOOLS, 300, examples=EXAMPLES, seed=2)
+    assert said == {f"{digest([pair.to_dict() for pair in pairs])}\n".encode()}
 
 
 @settings(deadline=None, max_examples=8)
