@@ -116,9 +116,9 @@ class Renderer:
     ) -> Any:
         turns: list[dict[str, Any]] = []
         for shot in shots:
-            turns.extend(self._plain(message) for message in shot.messages)
+            turns.extend(self.plain(message) for message in shot.messages)
             turns.append({"role": "assistant", "content": self.form.write(shot.calls)})
-        turns.extend(self._plain(message) for message in messages)
+        turns.extend(self.plain(message) for message in messages)
         if context:
             turns = _with_system(turns, context_text(context))
         if tools is not None and self._shows_tools:
@@ -149,7 +149,7 @@ class Renderer:
         text = self.tokenizer.apply_chat_template([PROBE_USER], tools=[probe], tokenize=False)
         return PROBE_NAME in str(text)
 
-    def _plain(self, message: Message) -> dict[str, Any]:
+    def plain(self, message: Message) -> dict[str, Any]:
         """Return a message as templates read it: arguments as objects, calls as text where need be."""
         turn = dict(message)
         if not turn.get("tool_calls"):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schematune.decoding.base import load_base
 from schematune.schemas.call import Call
 from schematune.schemas.form import COMPACT
+from schematune.schemas.invent import invent_tools, tool_set
 from schematune.schemas.pair import Pair
 from schematune.schemas.render import Renderer
 from schematune.schemas.tool import ToolSet
@@ -178,3 +179,21 @@ def test_a_run_ships_a_base_and_goes_on_from_its_checkpoint(tmp_path: Path) -> N
         and rows[-1]["step"] > first[-1]["step"]
         and rows[-1]["tokens"] > first[-1]["tokens"]
     )
+
+
+def test_turns_before_a_request_are_written_as_the_template_writes_them() -> None:
+    builtin = load_base("builtin")
+    from schematune.schemas.synthesize import Synthesizer
+
+    tools = tool_set(invent_tools(random.Random(4), 3))
+    maker = Synthesizer(tools, random.Random(5))
+    single = maker.pair("call")
+    pairs = [pair for pair in (maker.pair("turns") for _ in range(12)) if len(pair.messages) > 1]
+    assert pairs
+    for pair in pairs:
+        ids, weights = encode(Block(tools, False, (single, pair)), builtin.renderer, limit=4000, request_weight=0.5)
+        answer = {"role": "assistant", "content": builtin.renderer.completion(single.calls, tools)}
+        whole = builtin.renderer.prompt([*single.messages, answer, *pair.messages])
+        assert ids[: len(whole)] == whole and len(weights) == len(ids)
+        last = len(builtin.tokenizer.encode(pair.request, add_special_tokens=False))
+        assert sum(weight == 0.5 for weight in weights) == last  # what was said before is no target

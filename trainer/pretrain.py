@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from schematune.decoding.base import quiet
 from schematune.schemas.jsontext import compact
+from schematune.schemas.pair import Message
 from schematune.schemas.render import Renderer
 from schematune.trainer.chunked import CHUNKED
 from schematune.trainer.copyheads import write_copy_heads
@@ -85,15 +86,25 @@ def encode(block: Block, renderer: Renderer, *, limit: int, request_weight: floa
     for place, pair in enumerate(block.pairs):
         said = tokenizer.encode(pair.request, add_special_tokens=False)
         answer = tokenizer.encode(renderer.completion(pair.calls, block.tools), add_special_tokens=False) + [end]
-        turn = [user, *said, end, call] if place else []
+        before = [token for message in pair.messages[:-1] for token in _earlier(message, renderer)] if place else []
+        turn = [*before, user, *said, end, call] if place else []
         if len(ids) + len(turn) + len(answer) > limit:
             if place == 0:
                 return [], []
             continue
-        scored = [0.0, *([request_weight] * len(said)), 0.0, 0.0] if place else []
+        scored = [0.0] * (len(before) + 1) + [request_weight] * len(said) + [0.0, 0.0] if place else []
         full = 1.0 if block.shown or place else 0.2  # without tools the first call can only be guessed
         ids, weights = ids + turn + answer, weights + scored + [full] * len(answer)
     return ids, weights
+
+
+def _earlier(message: Message, renderer: Renderer) -> list[int]:
+    """Return a turn of a conversation before its last request, as the chat template writes it."""
+    tokenizer: Any = renderer.tokenizer
+    turn = renderer.plain(message)
+    mark = {"assistant": "<|call|>", "tool": "<|result|>"}.get(turn["role"], "<|user|>")
+    first, end = tokenizer.convert_tokens_to_ids([mark, "<|end|>"])
+    return [first, *tokenizer.encode(turn["content"], add_special_tokens=False), end]
 
 
 class Rows(torch.utils.data.IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
