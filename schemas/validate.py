@@ -13,7 +13,7 @@ import jsonschema_rs
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 
-__all__ = ["Validator", "check_schema", "is_valid", "part_validator", "violations"]
+__all__ = ["Validator", "check_schema", "is_valid", "listed", "part_validator", "validator", "violations"]
 
 MAX_DEPTH = 64
 MAX_NODES = 200_000
@@ -113,8 +113,17 @@ def violations(schema: JSON, value: JSON) -> list[str]:
     >>> violations({"properties": {"n": {"type": "integer"}}}, {"n": "x"})
     ['n: "x" is not of type "integer"']
     """
-    errors = _validator(compact(schema)).iter_errors(value)
-    return [f"{'.'.join(map(str, e.instance_path)) or '(top)'}: {e.message}" for e in errors]
+    return listed(validator(schema), value)
+
+
+def validator(schema: JSON) -> Validator:
+    """Return the validator of a schema, made once for schemas that are written the same."""
+    return _validator(compact(schema))
+
+
+def listed(validator: Validator, value: JSON) -> list[str]:
+    """List what a validator says against a value."""
+    return [f"{'.'.join(map(str, e.instance_path)) or '(top)'}: {e.message}" for e in validator.iter_errors(value)]
 
 
 def part_validator(schema: JSON, root: JSON) -> Validator | None:
