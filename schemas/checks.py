@@ -19,7 +19,6 @@ from schematune.schemas.lexicon import words_of
 from schematune.schemas.pair import Pair
 from schematune.schemas.similar import LEAKED, Similar
 from schematune.schemas.tool import Tool, ToolSet
-from schematune.schemas.validate import is_valid
 
 __all__ = ["Checker", "folded"]
 
@@ -47,8 +46,9 @@ class Checker:
         self._unseen: set[str] = set()
         self._leaks, self._known = Similar(LEAKED), Similar()
         for pair in avoid:
-            self._unseen.add(_turns(pair))
-            self._leaks.add(_said(pair))
+            said = _said(pair)
+            self._unseen.add(_turns(pair, said))
+            self._leaks.add(said)
         self._seen: set[str] = set()
         self._words = {tool.name: frozenset(words_of(tool.name)) for tool in tools}
 
@@ -81,7 +81,8 @@ class Checker:
 
     def staleness(self, pair: Pair, *, own: bool = False) -> str:
         """Return why a request is not new: it must stay unseen, or was there before; empty where it is new."""
-        turns, said = _turns(pair), _said(pair)
+        said = _said(pair)
+        turns = _turns(pair, said)
         if turns in self._unseen or self._leaks.find(said):
             return "leaked"
         if turns in self._seen:
@@ -90,8 +91,9 @@ class Checker:
 
     def remember(self, pair: Pair) -> None:
         """Count a pair as accepted; its request is not new from now on."""
-        self._seen.add(_turns(pair))
-        self._known.add(_said(pair), _day(pair))
+        said = _said(pair)
+        self._seen.add(_turns(pair, said))
+        self._known.add(said, _day(pair))
         self.accepted += 1
 
     def _is_ambiguous(self, pair: Pair) -> bool:
@@ -111,7 +113,7 @@ def _takes(tool: Tool, call: Call) -> bool:
     names = set(call.arguments)
     if not names or not names <= set(tool.properties) or not set(tool.required) <= names:
         return False
-    return is_valid(tool.strict, dict(call.arguments))
+    return tool.validator.is_valid(dict(call.arguments))
 
 
 def _said(pair: Pair) -> str:
@@ -122,9 +124,9 @@ def _day(pair: Pair) -> str:
     return pair.context.get("now", "")[:10]
 
 
-def _turns(pair: Pair) -> str:
+def _turns(pair: Pair, said: str) -> str:
     """Return what makes a request new: what everybody said, and the day it was said on."""
-    return f"{_said(pair)} @ {_day(pair)}"
+    return f"{said} @ {_day(pair)}"
 
 
 def _round_trips(calls: tuple[Call, ...]) -> bool:

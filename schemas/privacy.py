@@ -108,6 +108,7 @@ class Scrubber:
     def _known(self, pair: Pair) -> list[_Known]:
         """Collect what any part of a pair shows to be personal: the others may not."""
         known: dict[tuple[str, str], _Known] = {}
+        named: set[str] = set()  # by the calls: two of these may stand side by side in a request
         places = [("", text) for message in pair.messages for text in _texts(message)]
         values = [
             leaf for call in pair.calls if call.name not in RESERVED for leaf in _leaves("", dict(call.arguments))
@@ -121,8 +122,9 @@ class Scrubber:
             for found in whole or find(text, regions=self.regions, kinds=self.kinds):
                 said = text[found.start : found.end]
                 if said.casefold() not in self.keep:
+                    named.update([said] if name and found.kind == "person" else [])
                     known.setdefault((found.kind, said.casefold()), _Known(found.kind, said, found.key))
-        return sorted(known.values(), key=lambda one: -len(one.text))
+        return sorted(known.values(), key=lambda one: (one.kind == "person", one.text not in named, -len(one.text)))
 
     def _segments(self, text: str, known: Iterable[_Known], *, counted: bool = True) -> list[Segment]:
         """Return what in a text is replaced by what, in order."""

@@ -55,16 +55,19 @@ class SplitSynthesizer(Synthesizer):
         """See the class."""
         super().__init__(tools, rng, others=others)
         self.splits = splits
+        self._probed: dict[int, dict[tuple[int, str], tuple[JSON, bool]]] = {}
         self._values = {split: random.Random() for split in SPLITS}
         self.of_split = {split: self._for(split) for split in SPLITS}
         self._turn_to("train")
 
     def _for(self, split: Split) -> dict[int, tuple[Tool, SplitSampler]]:
         rng = self._values[split]
-        return {
-            id(tool): (tool, SplitSampler(rng, root=tool.parameters, splits=self.splits, split=split))
-            for tool in (*self.tools, *self.others)
-        }
+        made: dict[int, tuple[Tool, SplitSampler]] = {}
+        for tool in (*self.tools, *self.others):
+            probed = self._probed.setdefault(id(tool), {})
+            sampler = SplitSampler(rng, root=tool.parameters, splits=self.splits, split=split, probed=probed)
+            made[id(tool)] = tool, sampler
+        return made
 
     def restart(self, state: str) -> None:
         """Begin anew from a named random state; each split's values come from one of their own."""
@@ -82,7 +85,7 @@ class SplitSynthesizer(Synthesizer):
         if drawn is None:
             return None
         for _ in range(TRIES if self.splits.apart else 0):
-            if self.splits.of_value(f"{drawn:%Y-%m-%d}") == self._split:
+            if self.splits.of_value(drawn.date().isoformat()) == self._split:
                 break
             drawn = datetime(2024, 1, 1, drawn.hour, drawn.minute) + timedelta(days=rng.randrange(1600))
         return drawn

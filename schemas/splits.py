@@ -52,6 +52,7 @@ class Splits:
     test: float = 0.04
     seed: int = 0
     taken: Collection[str] = field(default=frozenset(), compare=False)
+    _known: dict[str, Split] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of_template(self, template: str) -> Split:
         """Return the split of a family of wordings."""
@@ -59,8 +60,14 @@ class Splits:
 
     def of_value(self, value: JSON) -> Split:
         """Return the split that a value belongs to."""
-        wider = min(WIDER, 0.9 / max(self.dev + self.test, 1e-9))
-        return _of_key(self.key(value), wider * self.dev, wider * self.test, self.seed)
+        key = self.key(value)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            wider = min(WIDER, 0.9 / max(self.dev + self.test, 1e-9))
+            found = self._known[key] = _of_key(key, wider * self.dev, wider * self.test, self.seed)
+        return found
 
     def admits(self, split: Split, value: JSON) -> bool:
         """Tell whether pairs of a split may have a value, of an argument that has many."""
@@ -87,7 +94,9 @@ def _of_template(template: str, dev: float, test: float, seed: int) -> Split:
     return "dev" if draw < dev else "test" if draw < dev + test else "train"
 
 
-@lru_cache(maxsize=65536)
+_MOST_KNOWN = 65536
+
+
 def _of_key(key: str, dev: float, test: float, seed: int) -> Split:
     day = _day(key)
     said = f"{seed}={key if day is None else day // DAYS}"
@@ -131,11 +140,19 @@ class SplitSampler(Sampler):
     Drawing raises `Strayed` where it finds none of them.
     """
 
-    def __init__(self, rng: random.Random, *, root: JSON, splits: Splits, split: Split) -> None:
-        """See the class."""
+    def __init__(
+        self,
+        rng: random.Random,
+        *,
+        root: JSON,
+        splits: Splits,
+        split: Split,
+        probed: dict[tuple[int, str], tuple[JSON, bool]] | None = None,
+    ) -> None:
+        """`probed` is what the samplers of one tool know of which arguments have many values."""
         super().__init__(rng, root=root)
         self.splits, self.split = splits, split
-        self._probed: dict[tuple[int, str], tuple[JSON, bool]] = {}
+        self._probed = {} if probed is None else probed
 
     def _draw(self, schema: JSON, name: str, depth: int) -> JSON:
         drawn = super()._draw(schema, name, depth)

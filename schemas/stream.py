@@ -66,14 +66,16 @@ class PairStream:
         self.tools, self.n, self.seed, self.teacher = tools, n, seed, teacher
         self.workers, self.progress = max(1, workers), progress
         self.replaced: Counter[str] = Counter()
+        self.left_out = 0
         self.own = read_examples(examples, tools) if isinstance(examples, str | Path) else Pairs(examples or ())
         avoided = avoid if isinstance(avoid, Pairs) else Pairs(avoid)
         self.scrubber = Scrubber(seed=seed, tools=tools) if scrub is True else scrub or None
+        unseen = list(avoided)
         if self.scrubber:  # before anything is made of them; what is avoided is known again by the same stand-ins
             self.own = self.scrubber.pairs(self.own)
-            self.replaced = Counter(self.scrubber.replaced)
-            avoided = self.scrubber.pairs(avoided)
-        self._checker = Checker(tools, avoid=avoided)
+            self.replaced, self.left_out = Counter(self.scrubber.replaced), self.scrubber.unfit
+            unseen += self.scrubber.pairs(avoided)
+        self._checker = Checker(tools, avoid=unseen)
         self._given: dict[str, JSON] = {
             "seed": seed,
             "options": {"pairs": n, "dev": dev, "test": test},
@@ -97,7 +99,7 @@ class PairStream:
     def origin(self) -> dict[str, JSON]:
         """What a data card says of how the pairs were made; complete once the stream has ended."""
         taught = {"teacher": {"model": self.teacher.model, **asdict(self.teacher.spent)}} if self.teacher else {}
-        scrubbed = {"replaced": dict(self.replaced)} if self.scrubber else {}
+        scrubbed = {"replaced": dict(self.replaced), "left_out": self.left_out} if self.scrubber else {}
         return {**self._given, **scrubbed, **taught, "rejected": dict(self.rejected)}
 
     def save(self, path: str | Path, *, licence: str = "") -> dict[str, JSON]:

@@ -14,7 +14,7 @@ from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, digest
 from schematune.schemas.normal import Document
 from schematune.schemas.sources import read_source
-from schematune.schemas.validate import check_schema, violations
+from schematune.schemas.validate import Validator, check_schema, listed, validator
 
 __all__ = ["Tool", "ToolSet"]
 
@@ -53,6 +53,15 @@ class Tool:
         """
         closed = {} if "additionalProperties" in self.parameters or "properties" not in self.parameters else _CLOSED
         return {**self.parameters, **closed}
+
+    @cached_property
+    def validator(self) -> Validator:
+        """What calls are held to, ready to check them."""
+        return validator(self.strict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the validator behind: it is made anew where it is needed."""
+        return {name: value for name, value in self.__dict__.items() if name != "validator"}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -208,7 +217,7 @@ class ToolSet:
             return self._ask_violations(call)
         if call.name not in self:
             return [f"{call.name}: no such tool"]
-        return [f"{call.name}.{line}" for line in violations(self._tools[call.name].strict, dict(call.arguments))]
+        return [f"{call.name}.{line}" for line in listed(self._tools[call.name].validator, dict(call.arguments))]
 
     def _ask_violations(self, call: Call) -> list[str]:
         tool, missing = str(call.arguments.get("tool")), call.arguments.get("missing")

@@ -23,6 +23,7 @@ __all__ = [
     "check_schema",
     "is_open",
     "is_valid",
+    "listed",
     "part_validator",
     "validator",
     "violations",
@@ -214,8 +215,17 @@ def violations(schema: JSON, value: JSON) -> list[str]:
     >>> violations({"properties": {"n": {"type": "integer"}}}, {"n": "x"})
     ['n: "x" is not of type "integer"']
     """
-    errors = _validator(compact(schema)).iter_errors(value)
-    return [f"{'.'.join(map(str, e.instance_path)) or '(top)'}: {e.message}" for e in errors]
+    return listed(validator(schema), value)
+
+
+def validator(schema: JSON) -> Validator:
+    """Return the validator of a schema, made once for schemas that are written the same."""
+    return _validator(compact(schema))
+
+
+def listed(validator: Validator, value: JSON) -> list[str]:
+    """List what a validator says against a value."""
+    return [f"{'.'.join(map(str, e.instance_path)) or '(top)'}: {e.message}" for e in validator.iter_errors(value)]
 
 
 def part_validator(schema: JSON, root: JSON) -> Validator | None:

@@ -124,6 +124,27 @@ def test_request_context_and_call_get_the_same_stand_ins() -> None:
     assert Checker(TOOLS).passes(new, own=True)
 
 
+def test_synthetic_pairs_stay_right_once_scrubbed() -> None:
+    tools = ToolSet(CASES.parent / "tools.json")
+    pairs = synthesize(tools, 300, seed=7)
+    scrubber, checker = Scrubber(tools=tools), Checker(tools)
+    scrubbed = scrubber.pairs(pairs)
+    assert len(scrubbed) == 300 and scrubber.replaced["person"] > 50 and scrubber.replaced["email"] > 5
+    for pair, new in zip(pairs, scrubbed, strict=True):
+        assert not checker.flaw(new), new
+        for old, item in zip(pair.evidence, new.evidence, strict=True):
+            said = new.request[item.start : item.end]
+            assert said in (pair.request[old.start : old.end], _at(new, item.path)) or item.rule != "span"
+
+
+def _at(pair: Pair, path: str) -> Any:
+    place, *parts = path.split(".")
+    value: Any = dict(pair.calls[int(place)].arguments)
+    for part in parts:
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value
+
+
 def test_what_only_the_call_gives_away_goes_from_the_request_too() -> None:
     pair = one_pair("tell yuki and paris it is off", recipient="yuki")
     [new] = Scrubber(tools=TOOLS).pairs([pair])

@@ -1,6 +1,7 @@
 """Tools from every source, and what is refused."""
 
 import json
+import pickle
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -165,3 +166,10 @@ def test_subset_rebind_and_reserved_calls() -> None:
     assert not tools.violations(Call.no_tool()) and not tools.violations(Call.ask("BookTable", ["place", "people"]))
     assert not tools.violations(Call.ask("BookTable", ["people", "place"]))
     assert tools.violations(Call.ask("order", ["size"])), "only required arguments can be missing"
+
+
+def test_a_tool_that_was_used_can_be_sent_to_another_process() -> None:
+    tools = ToolSet({"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}})
+    assert tools.violations(Call("f", {"n": "x"}))
+    sent = pickle.loads(pickle.dumps(tools["f"]))
+    assert sent == tools["f"] and not sent.validator.is_valid({"n": "x"})
