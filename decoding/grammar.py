@@ -168,6 +168,8 @@ class Grammar:
 
         `schematune.decoding.guided.guided(schema).account(schema)` tells what of it the mask enforces.
         """
+        if not isinstance(schema, Mapping | bool):
+            raise SchemaError("a schema is an object or a boolean", where="schema", fix="give a JSON Schema")
         engine = _engine(base.tokenizer, vocabulary_of(base.model), base.stop)
         found, matcher = compiled(schema, engine.tokenizer)
         text = f"start: %json {found.text}"

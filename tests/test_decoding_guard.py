@@ -156,6 +156,8 @@ def test_structured_output_is_a_value_or_a_typed_error(tiny_loaded: Loaded) -> N
         structured(base, "hm", {"type": "string", "minLength": 500}, max_new_tokens=5)
     with pytest.raises(SchemaError, match="no grammar"):
         structured(base, "hm", False)
+    with pytest.raises(SchemaError, match="an object or a boolean"):
+        structured(base, "hm", ["string"])
     with pytest.raises(PromptTooLongError):
         structured(base, "hm " * base.context, schema)
     cut = structured(base, "hm", {"type": "string", "minLength": 50, "maxLength": 90}, cancelled=lambda: True)
