@@ -167,6 +167,32 @@ class Caller:
                 answers[place] = self._finish(ready[place], self._mended(ready[place], result), values)
         return [answers[place] for place in range(len(requests))]
 
+    def best(
+        self,
+        request: Request,
+        *,
+        many: int = 4,
+        sampling: Sampling | None = None,
+        context: Mapping[str, str] | None = None,
+        permit: Sequence[str] | None = None,
+        bound: Mapping[str, JSON] | None = None,
+        choice: str = "auto",
+    ) -> list[Answer]:
+        """Draw `many` answers to one request together and return those that differ, the likeliest first.
+
+        Drawn by `sampling` (else the caller's own, else at temperature 1), each by the next seed; `Usage` of each is that
+        of its own row. Those that failed come last. The rest is as in `__call__`.
+        """
+        values, asked = bound_values(self.tools, bound or {}), self._ask(request, context, permit, choice)
+        drawn = sampling or self.sampling or Sampling()
+        decoded = self._decode([asked] * many, [replace(drawn, seed=drawn.seed + number) for number in range(many)])
+        likely = sorted(decoded, key=lambda one: one.logprob if isinstance(one, Decoded) else -torch.inf, reverse=True)
+        distinct: dict[str, Answer] = {}
+        for one in likely:
+            answer = self._finish(asked, self._mended(asked, one), values)
+            distinct.setdefault(answer.text, answer)
+        return sorted(distinct.values(), key=lambda answer: answer.error is not None)
+
     async def acall(self, request: Request, **options: Any) -> Answer:
         """Answer one request in a thread, see `__call__`."""
         return await asyncio.to_thread(self.__call__, request, **options)
@@ -246,7 +272,9 @@ class Caller:
         fits = prefix and len(tokens) > len(prefix.tokens) and tuple(tokens[: len(prefix.tokens)]) == prefix.tokens
         return prefix if fits else None
 
-    def _decode(self, asked: list[Asked]) -> list[Decoded | SchematuneError]:
+    def _decode(
+        self, asked: list[Asked], sampling: Sequence[Sampling] | None = None
+    ) -> list[Decoded | SchematuneError]:
         prefix = asked[0].prefix
         known = len(prefix.tokens) if prefix else 0
         try:
@@ -260,7 +288,7 @@ class Caller:
                     stop=self.base.stop,
                     prefix=prefix,
                     habits=self._habits,
-                    sampling=self.sampling,
+                    sampling=sampling or self.sampling,
                     retry_tokens=self.retry_tokens,
                 )
             )
