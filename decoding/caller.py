@@ -9,7 +9,7 @@ loop free.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -37,6 +37,7 @@ from schematune.decoding.grammar import Grammar
 from schematune.decoding.loop import RETRY_TOKENS, Prefix, decode
 from schematune.decoding.mend import Cuts, mended
 from schematune.decoding.rows import Decoded, Sampling
+from schematune.decoding.stream import Piece, streamed
 from schematune.schemas.call import Answer, Call, Usage
 from schematune.schemas.contract import Contract
 from schematune.schemas.errors import (
@@ -193,6 +194,29 @@ class Caller:
             distinct.setdefault(answer.text, answer)
         return sorted(distinct.values(), key=lambda answer: answer.error is not None)
 
+    def stream(
+        self,
+        request: Request,
+        *,
+        context: Mapping[str, str] | None = None,
+        permit: Sequence[str] | None = None,
+        bound: Mapping[str, JSON] | None = None,
+        choice: str = "auto",
+    ) -> Iterator[Piece]:
+        """Answer one request piece by piece: text and completed arguments, once they can no longer be taken back.
+
+        The last piece carries the answer, which may be an error. Closing the iterator stops the decoding. The rest is as in
+        `__call__`.
+        """
+        values, asked = bound_values(self.tools, bound or {}), self._ask(request, context, permit, choice)
+        held = self.spans is not None and bool(self.spans.apart)  # may be decoded anew as a whole
+
+        def run(progress: Callable[[int, list[int]], None], cancelled: Callable[[], bool]) -> Answer:
+            [decoded] = self._decode([asked], progress=None if held else progress, cancelled=cancelled)
+            return self._finish(asked, self._mended(asked, decoded), values)
+
+        return streamed(run, asked.grammar, self.base.tokenizer)
+
     async def acall(self, request: Request, **options: Any) -> Answer:
         """Answer one request in a thread, see `__call__`."""
         return await asyncio.to_thread(self.__call__, request, **options)
@@ -273,7 +297,7 @@ class Caller:
         return prefix if fits else None
 
     def _decode(
-        self, asked: list[Asked], sampling: Sequence[Sampling] | None = None
+        self, asked: list[Asked], sampling: Sequence[Sampling] | None = None, **more: Any
     ) -> list[Decoded | SchematuneError]:
         prefix = asked[0].prefix
         known = len(prefix.tokens) if prefix else 0
@@ -290,6 +314,7 @@ class Caller:
                     habits=self._habits,
                     sampling=sampling or self.sampling,
                     retry_tokens=self.retry_tokens,
+                    **more,
                 )
             )
         except torch.OutOfMemoryError as error:

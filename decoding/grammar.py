@@ -23,8 +23,8 @@ from transformers import PreTrainedTokenizerBase
 
 from schematune.decoding.arguments import Source, arguments_rule, quoted, sequence, terminals
 from schematune.decoding.base import Base
+from schematune.decoding.checks import Checks, checks_of, is_open
 from schematune.decoding.guided import compiled, guided, reason_of
-from schematune.decoding.watch import Checks, checks_of, is_open
 from schematune.schemas.call import ASK, CHOICES, NO_TOOL
 from schematune.schemas.errors import ModelError, SchemaError
 from schematune.schemas.form import Form

@@ -12,12 +12,13 @@ from test_schemas_normal import ROOT, SCHEMAS, VALUES
 
 from schematune.decoding.base import Base
 from schematune.decoding.caller import Caller
+from schematune.decoding.checks import Checks, is_open
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.guided import account
 from schematune.decoding.loop import decode
 from schematune.decoding.rows import Decoded, Sampling
 from schematune.decoding.structured import read_value, structured
-from schematune.decoding.watch import Checks, Watch, is_open
+from schematune.decoding.watch import Watch
 from schematune.schemas.errors import InvalidOutputError, PromptTooLongError, SchemaError, TruncatedError
 from schematune.schemas.jsontext import compact
 from schematune.schemas.tool import ToolSet
