@@ -2,9 +2,9 @@
 
 Reads schemas, one JSON object a line (`schema`; MaskBench has them), and has a base with random weights (`--base builtin`:
 the built-in one) decode a value for each at temperature 1, with the default budget of tokens taken back. The reference
-implementation, jsonschema, judges what comes out, with formats on; it takes no part in decoding. Each schema has
-`--seconds` of decoding, after which the value is ended; a process of its own decodes, so that what hangs or crashes is
-counted and the rest goes on. With `--out FILE` each outcome is written as it comes, and a run begins where the last ended.
+implementation, jsonschema, judges what comes out, with formats on; it takes no part in decoding. `--rows`
+schemas are decoded together, and have `--seconds`, after which the values are ended; a process of its own decodes, so
+that what hangs or crashes is counted and the rest goes on. With `--out FILE` each outcome is written as it comes, and a run begins where the last ended.
 
 Prints progress and a table of what failed on stderr and, as the last line of stdout, one JSON object; shares are of all
 schemas.
@@ -39,40 +39,49 @@ _REQUEST = "Write a value."
 
 
 def comply(
-    base: Any, schema: JSON, *, max_new_tokens: int = 4096, temperature: float = 1.0, seed: int = 0, seconds: float = 60
-) -> dict[str, JSON]:
-    """Decode a value for a schema and judge it; never raises for what is wrong with the schema.
+    base: Any,
+    schemas: Sequence[JSON],
+    *,
+    max_new_tokens: int = 4096,
+    temperature: float = 1.0,
+    seed: int = 0,
+    seconds: float = 60,
+) -> list[dict[str, JSON]]:
+    """Decode a value for each schema, together, and judge them; never raises for what is wrong with a schema.
 
-    The outcome is `"valid"`, `"invalid"`, `"unjudged"` where the reference implementation cannot tell, or the name of
+    An outcome is `"valid"`, `"invalid"`, `"unjudged"` where the reference implementation cannot tell, or the name of
     the error.
     """
     from schematune.decoding.rows import Sampling
-    from schematune.decoding.structured import structured
+    from schematune.decoding.structured import structured_batch
 
     begun = time.perf_counter()
 
     def late() -> bool:
         return time.perf_counter() - begun > seconds
 
-    sampling = Sampling(temperature, seed=seed)
-    try:
-        found = structured(
-            base, _REQUEST, schema, max_new_tokens=max_new_tokens, sampling=sampling, cancelled=late
-        )  # fmt: skip
-    except SchematuneError as error:
-        row: dict[str, JSON] = {"outcome": type(error).__name__, "why": str(error)[:500]}
-        return row | {"seconds": round(time.perf_counter() - begun, 2), "text": getattr(error, "text", "")[-300:]}
-    outcome, why = _verdict(schema, found.value)
-    usage = found.usage
-    return {
-        "outcome": outcome,
-        "why": why,
-        "seconds": round(time.perf_counter() - begun, 2),
-        "tokens": usage.completion_tokens,
-        "closed": usage.closed_tokens,
-        "late": late(),
-        **({} if outcome == "valid" else {"text": found.text[-300:]}),
-    }
+    options: Any = {"max_new_tokens": max_new_tokens, "sampling": Sampling(temperature, seed=seed), "cancelled": late}
+    found = structured_batch(base, [_REQUEST] * len(schemas), schemas, **options)
+    rows: list[dict[str, JSON]] = []
+    for schema, one in zip(schemas, found, strict=True):
+        if isinstance(one, SchematuneError):
+            text = str(getattr(one, "text", ""))[-300:]
+            rows.append({"outcome": type(one).__name__, "why": str(one)[:500], "text": text})
+            continue
+        outcome, why = _verdict(schema, one.value)
+        usage = one.usage
+        rows.append(
+            {
+                "outcome": outcome,
+                "why": why,
+                "seconds": round(usage.latency_ms / 1000, 2),
+                "tokens": usage.completion_tokens,
+                "closed": usage.closed_tokens,
+                "late": usage.latency_ms > seconds * 1000,
+                **({} if outcome == "valid" else {"text": one.text[-300:]}),
+            }
+        )
+    return rows
 
 
 def _verdict(schema: JSON, value: JSON) -> tuple[str, str]:
@@ -93,11 +102,11 @@ def _work(pipe: Connection, folder: str, options: Mapping[str, Any]) -> None:
     base = load_base(folder, device="cpu")
     pipe.send("ready")
     while True:
-        schema = pipe.recv()
+        schemas = pipe.recv()
         try:
-            pipe.send(comply(base, schema, **options))
+            pipe.send(comply(base, schemas, **options))
         except Exception as error:  # what is no typed error is what this counts
-            pipe.send({"outcome": "crash", "why": f"{type(error).__name__}: {str(error)[:300]}"})
+            pipe.send([{"outcome": "crash", "why": f"{type(error).__name__}: {str(error)[:300]}"}] * len(schemas))
 
 
 class _Worker:
@@ -107,7 +116,14 @@ class _Worker:
         self.folder, self.options = folder, options
         self.process: Any = None
 
-    def __call__(self, schema: JSON) -> dict[str, JSON]:
+    def __call__(self, schemas: Sequence[JSON]) -> list[dict[str, JSON]]:
+        """Return the outcomes of schemas decoded together; where that fails, of each alone."""
+        rows = self._together(schemas)
+        if len(schemas) > 1 and any(row["outcome"] in ("hang", "crash") for row in rows):
+            return [row for schema in schemas for row in self._together([schema])]
+        return rows
+
+    def _together(self, schemas: Sequence[JSON]) -> list[dict[str, JSON]]:
         if self.process is None:
             context = multiprocessing.get_context("spawn")
             self.pipe, other = context.Pipe()
@@ -115,16 +131,16 @@ class _Worker:
             self.process.start()
             other.close()
             self.pipe.recv()
-        self.pipe.send(schema)
+        self.pipe.send(schemas)
         seconds = float(self.options["seconds"]) + _GRACE
         try:
             if self.pipe.poll(seconds):
-                return dict(self.pipe.recv())
+                return list(self.pipe.recv())
             row: dict[str, JSON] = {"outcome": "hang", "why": f"no end after {seconds:.0f} s"}
         except (EOFError, OSError) as error:
             row = {"outcome": "crash", "why": f"the process died: {error!r}"}
         self.stop()
-        return row
+        return [row] * len(schemas)
 
     def stop(self) -> None:
         """End the process."""
@@ -191,10 +207,12 @@ def _run(
     left = [(place, schema) for place, schema in schemas if place not in done]
     end = time.monotonic() + options.minutes * 60 if options.minutes else None
     try:
-        for place, schema in tqdm(left, unit="schema", desc="comply", disable=options.quiet):
+        for first in tqdm(range(0, len(left), options.rows), unit="batch", desc="comply", disable=options.quiet):
             if end is not None and time.monotonic() > end:
                 break
-            yield {"place": place, **worker(schema)}
+            some = left[first : first + options.rows]
+            found = worker([schema for _, schema in some])
+            yield from ({"place": place, **row} for (place, _), row in zip(some, found, strict=True))
     finally:
         worker.stop()
 
@@ -238,7 +256,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--folder", type=Path, metavar="DIR", help="where the random base is kept (the temporary folder)")
     add("--max-new-tokens", type=int, default=4096, metavar="N", help="tokens of a value at most (4096)")
     add("--temperature", type=float, default=1.0)
-    add("--seconds", type=float, default=60.0, metavar="S", help="decoding time of one schema (60)")
+    add("--rows", type=int, default=16, metavar="N", help="schemas decoded together (16)")
+    add("--seconds", type=float, default=120.0, metavar="S", help="decoding time of those together (120)")
     add("--sample", type=int, metavar="N", help="draw N schemas by the seed, in random order")
     add("--limit", type=int, metavar="N", help="take the first N schemas only")
     add("--minutes", type=float, metavar="M", help="stop after so many minutes")

@@ -9,7 +9,7 @@ loop free.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -36,6 +36,7 @@ from schematune.decoding.grammar import Grammar
 from schematune.decoding.loop import RETRY_TOKENS, Prefix, decode
 from schematune.decoding.mend import Cuts, mended
 from schematune.decoding.rows import Decoded, Sampling
+from schematune.decoding.stream import Piece, streamed
 from schematune.schemas.call import Answer, Call, Usage
 from schematune.schemas.contract import Contract
 from schematune.schemas.errors import (
@@ -173,6 +174,55 @@ class Caller:
                 answers[place] = self._finish(ready[place], self._mended(ready[place], result), values)
         return [answers[place] for place in range(len(requests))]
 
+    def best(
+        self,
+        request: Request,
+        *,
+        many: int = 4,
+        sampling: Sampling | None = None,
+        context: Mapping[str, str] | None = None,
+        permit: Sequence[str] | None = None,
+        bound: Mapping[str, JSON] | None = None,
+        choice: str = "auto",
+    ) -> list[Answer]:
+        """Draw `many` answers to one request together and return those that differ, the likeliest first.
+
+        Drawn by `sampling` (else the caller's own, else at temperature 1), each by the next seed; `Usage` of each is that
+        of its own row. Those that failed come last. The rest is as in `__call__`.
+        """
+        values, asked = bound_values(self.tools, bound or {}), self._ask(request, context, permit, choice)
+        drawn = sampling or self.sampling or Sampling()
+        decoded = self._decode([asked] * many, [replace(drawn, seed=drawn.seed + number) for number in range(many)])
+        likely = sorted(decoded, key=lambda one: one.logprob if isinstance(one, Decoded) else -torch.inf, reverse=True)
+        distinct: dict[str, Answer] = {}
+        for one in likely:
+            answer = self._finish(asked, self._mended(asked, one), values)
+            distinct.setdefault(answer.text, answer)
+        return sorted(distinct.values(), key=lambda answer: answer.error is not None)
+
+    def stream(
+        self,
+        request: Request,
+        *,
+        context: Mapping[str, str] | None = None,
+        permit: Sequence[str] | None = None,
+        bound: Mapping[str, JSON] | None = None,
+        choice: str = "auto",
+    ) -> Iterator[Piece]:
+        """Answer one request piece by piece: text and completed arguments, once they can no longer be taken back.
+
+        The last piece carries the answer, which may be an error. Closing the iterator stops the decoding. The rest is as in
+        `__call__`.
+        """
+        values, asked = bound_values(self.tools, bound or {}), self._ask(request, context, permit, choice)
+        held = self.spans is not None and bool(self.spans.apart)  # may be decoded anew as a whole
+
+        def run(progress: Callable[[int, list[int]], None], cancelled: Callable[[], bool]) -> Answer:
+            [decoded] = self._decode([asked], progress=None if held else progress, cancelled=cancelled)
+            return self._finish(asked, self._mended(asked, decoded), values)
+
+        return streamed(run, asked.grammar, self.base.tokenizer)
+
     async def acall(self, request: Request, **options: Any) -> Answer:
         """Answer one request in a thread, see `__call__`."""
         return await asyncio.to_thread(self.__call__, request, **options)
@@ -257,7 +307,9 @@ class Caller:
         fits = prefix and len(tokens) > len(prefix.tokens) and tuple(tokens[: len(prefix.tokens)]) == prefix.tokens
         return prefix if fits else None
 
-    def _decode(self, asked: list[Asked]) -> list[Decoded | SchematuneError]:
+    def _decode(
+        self, asked: list[Asked], sampling: Sequence[Sampling] | None = None, **more: Any
+    ) -> list[Decoded | SchematuneError]:
         prefix = asked[0].prefix
         known = len(prefix.tokens) if prefix else 0
         try:
@@ -271,8 +323,9 @@ class Caller:
                     stop=self.base.stop,
                     prefix=prefix,
                     habits=self._habits,
-                    sampling=self.sampling,
+                    sampling=sampling or self.sampling,
                     retry_tokens=self.retry_tokens,
+                    **more,
                 )
             )
         except torch.OutOfMemoryError as error:

@@ -21,9 +21,9 @@ from transformers import PreTrainedTokenizerBase
 
 from schematune.decoding.arguments import Source, arguments_rule, quoted, sequence, terminals
 from schematune.decoding.base import Base, stop_tokens
+from schematune.decoding.checks import Checks, checks_of, is_open
 from schematune.decoding.engines import Engine, engine_of
 from schematune.decoding.guided import guided, keywords
-from schematune.decoding.watch import Checks, checks_of, is_open
 from schematune.schemas.bundle import bundled, without_formats
 from schematune.schemas.call import ASK, CHOICES, NO_TOOL
 from schematune.schemas.errors import SchemaError
@@ -202,6 +202,8 @@ class Grammar:
         schemas by their URI; nothing is fetched. Without `formats` they are notes, as the drafts from 2019-09 on have
         it by default. `schematune.decoding.guided.guided(schema).account(schema)` tells what the mask enforces.
         """
+        if not isinstance(schema, Mapping | bool):
+            raise SchemaError("a schema is an object or a boolean", where="schema", fix="give a JSON Schema")
         check_bounds(schema)
         whole = bundled(schema, documents)
         whole = whole if formats else without_formats(whole)

@@ -7,13 +7,15 @@ takes it. What is left then is a row that failed, with its violations.
 """
 
 import json
+from bisect import bisect
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
+from schematune.decoding.checks import Checks, Path
 from schematune.decoding.closing import Closer
 from schematune.decoding.grammar import Grammar
-from schematune.decoding.watch import Checks, Path, Violation, Watch
+from schematune.decoding.watch import Violation, Watch
 from schematune.schemas.jsontext import JSON, compact
 
 __all__ = ["PATIENCE", "Guard"]
@@ -38,6 +40,7 @@ class Guard:
         self.grammar = grammar
         self.watch = Watch(grammar.checks)
         self.budget, self.spent = budget, 0
+        self.floor = 0  # so many tokens have gone out and stay
         self.barred: dict[int, set[int]] = {}
         self.violation: Violation | None = None
         self.wrong: tuple[int, ...] = ()  # what stood there with the last violation
@@ -45,6 +48,7 @@ class Guard:
         self._choices: list[int] = []
         self._failures: Counter[int] = Counter()
         self._given: set[tuple[int, str]] = set()
+        self._asked: Counter[Path] = Counter()
         self._exchanged = 0
 
     def accept(self, tokens: Sequence[int], chosen: bool) -> Violation | None:
@@ -79,7 +83,7 @@ class Guard:
         failed = self._failures[found.start]
         if failed >= PATIENCE:
             return None
-        before = [place for place in self._choices if self._start(place) <= found.end]
+        before = [place for place in self._choices if place >= self.floor and self._start(place) <= found.end]
         if tried is not None:
             before.append(len(tokens))
         inside = sum(self._ends[place] > found.start for place in before if place < len(self._ends))
@@ -88,7 +92,12 @@ class Guard:
 
     def dead_end(self, tokens: Sequence[int]) -> int | None:
         """Return how many of `tokens` stay where nothing is left to choose after them."""
-        return self._return(self._choices[-1:], tokens, None)
+        return self._return([place for place in self._choices[-1:] if place >= self.floor], tokens, None)
+
+    @property
+    def settled(self) -> int:
+        """How many of the first tokens nothing to come can make wrong."""
+        return bisect(self._ends, self.watch.settled)
 
     def _return(self, places: Sequence[int], tokens: Sequence[int], tried: int | None) -> int | None:
         for place in places:
@@ -123,11 +132,15 @@ class Guard:
         places, checks = dict(self.watch.places), self.watch.checks or self._only()
         if self._exchanged > _ROUNDS or checks is None:
             return None
-        for part in (path[:length] for length in range(len(path), -1, -1)):
+        self._asked[path] += 1
+        deepest = max(0, len(path) - (self._asked[path] - 1) // 2)  # what fails again is wrong further out
+        for part in (path[:length] for length in range(deepest, -1, -1)):
             if part not in places:
                 continue
             start = places[part][0]
             place = next((n for n in range(len(self._ends)) if self._ends[n] > start), len(self._ends))
+            if place < self.floor:
+                return None
             lead = bytes(self.watch.data[self._start(place) : start])
             values = checks.examples(part, _EXAMPLES, len(self._given))
             texts = {_written(value, self.grammar.spaced) for value in values}

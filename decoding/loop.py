@@ -12,7 +12,7 @@ import copy
 import inspect
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -74,6 +74,7 @@ def decode(
     sampling: Sampling | Sequence[Sampling | None] | None = None,
     retry_tokens: int = RETRY_TOKENS,
     cancelled: Callable[[], bool] | None = None,
+    progress: Callable[[int, list[int]], None] | None = None,
 ) -> list[Decoded]:
     """Decode a completion for each prompt (token ids), under its grammar or freely where it is None.
 
@@ -83,7 +84,8 @@ def decode(
     earlier completions, to which these are added; the result is the same. Greedy, unless `sampling` (one, or one for
     each row) says how tokens are drawn; a row draws the same alone and in a batch. What the mask does not hold is checked
     as it is written, and taken back where it does not fit, up to `retry_tokens` tokens a row. `cancelled` is asked after
-    each pass; once it says so, all rows end as shortly as they can.
+    each pass; once it says so, all rows end as shortly as they can. `progress` is told the number of a row and its tokens
+    so far that will stay, whenever there are more of them.
     """
     start = time.perf_counter()
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
@@ -93,7 +95,8 @@ def decode(
         Row(list(prompt), grammar, limit, tokenizer, drawn, retry_tokens)
         for prompt, grammar, limit, drawn in zip(prompts, grammars, limits, draws, strict=True)
     ]
-    for row, prompt in zip(rows, prompts, strict=True):
+    for number, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):
+        row.progress = partial(progress, number) if progress is not None else None
         if draft and together and row.matcher is not None:
             row.drafts, row.habits = Drafts(tokenizer, prompt), habits
         row.look_ahead()
@@ -168,7 +171,9 @@ def _decode(
             active[0].reread()
         if cancelled is not None and cancelled():
             for row in active:
-                row.cut()
+                if not row.done:
+                    row.cut()
+                    row.milliseconds = (time.perf_counter() - start) * 1000
     for row in rows:
         row.milliseconds = row.milliseconds or (time.perf_counter() - start) * 1000
 

@@ -3,6 +3,7 @@
 A row knows nothing of the model: it is given the logits of a pass and tells what to read next.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -100,6 +101,8 @@ class Row:
     end: list[int] | None = None
     closing: int = 0
     cached: int = 0
+    progress: Callable[[list[int]], None] | None = None
+    floor: int = 0
     ahead: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     matcher: llguidance.LLMatcher | None = None
@@ -160,7 +163,21 @@ class Row:
         back = self._rewound()
         if not self.done:
             self.look_ahead()
+            self._go_out()
         return len(ahead) - read + back
+
+    def _go_out(self) -> None:
+        """Give out the tokens that can no longer be taken back: neither by the checks nor by an end before the limit."""
+        if self.progress is None or self.done:
+            return
+        sure = len(self.tokens) if self.guard is None else self.guard.settled
+        if self.end is not None:
+            sure = min(sure, len(self.end) - self.closing)
+        if sure > self.floor:
+            self.floor = sure
+            if self.guard is not None:
+                self.guard.floor = sure
+            self.progress(self.tokens[:sure])
 
     def _rewound(self) -> int:
         """Make the next block after tokens were taken back, and return how many of them leave the cache."""
@@ -271,8 +288,8 @@ class Row:
         whole = None if end is None else self.tokens + end
         if self.grammar.schemas and room >= 0 and (whole is None or self.guard is not None):
             whole = Guard.ended(self.grammar, self.tokens, closer, self.limit)
-        if whole is not None:
-            same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(self.tokens, whole, strict=False)))
+        same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(self.tokens, whole or [], strict=False)))
+        if whole is not None and same >= self.floor:
             self.end, self.closing = whole, len(whole) - same
             room -= self.closing
         elif self.end is not None:

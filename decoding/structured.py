@@ -4,9 +4,9 @@ Behind it stand the schema's grammar, the checks of what the grammar cannot hold
 (`schematune.decoding.grammar`, `guard`, `closing`). What comes out is parsed and validated once more before it leaves.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from schematune.decoding.asked import Request, messages_of
 from schematune.decoding.base import Base
@@ -14,11 +14,11 @@ from schematune.decoding.grammar import Grammar
 from schematune.decoding.loop import RETRY_TOKENS, decode
 from schematune.decoding.rows import Decoded, Sampling
 from schematune.schemas.call import Usage
-from schematune.schemas.errors import InvalidOutputError, PromptTooLongError, TruncatedError
+from schematune.schemas.errors import InvalidOutputError, PromptTooLongError, SchematuneError, TruncatedError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.validate import part_validator
 
-__all__ = ["Structured", "read_value", "structured"]
+__all__ = ["Structured", "read_value", "structured", "structured_batch"]
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,55 @@ def structured(
     `SchemaError` for a schema that no grammar can be made of, `RenderError` for messages that cannot be rendered, and
     `DecodeError`: `PromptTooLongError`, `TruncatedError`, `InvalidOutputError`.
     """
-    start = time.perf_counter()
+    options: Any = {"sampling": sampling, "retry_tokens": retry_tokens, "cancelled": cancelled}
+    [found] = structured_batch(base, [request], [schema], max_new_tokens=max_new_tokens, **options)
+    if isinstance(found, SchematuneError):
+        raise found
+    return found
+
+
+def structured_batch(
+    base: Base,
+    requests: Sequence[Request],
+    schemas: Sequence[JSON],
+    *,
+    max_new_tokens: int = 512,
+    sampling: Sampling | None = None,
+    retry_tokens: int = RETRY_TOKENS,
+    cancelled: Callable[[], bool] | None = None,
+) -> list[Structured | SchematuneError]:
+    """Answer requests together, each with a value of its own schema; a failed one is the error that it would raise."""
+    found: dict[int, Structured | SchematuneError] = {}
+    ready: dict[int, tuple[list[int], Grammar, int]] = {}
+    for place, (request, schema) in enumerate(zip(requests, schemas, strict=True)):
+        try:
+            ready[place] = _prepared(base, request, schema, max_new_tokens)
+        except SchematuneError as error:
+            found[place] = error
+    rows = list(ready.values())
+    outputs = decode(
+        base.model, base.tokenizer, [prompt for prompt, _, _ in rows], [grammar for _, grammar, _ in rows],
+        stop=base.stop, max_new_tokens=[limit for _, _, limit in rows], sampling=sampling, retry_tokens=retry_tokens,
+        cancelled=cancelled,
+    )  # fmt: skip
+    for (place, (prompt, _, _)), decoded in zip(ready.items(), outputs, strict=True):
+        usage = Usage(len(prompt), len(decoded.tokens), decoded.passes, decoded.milliseconds, decoded.closed)
+        try:
+            found[place] = Structured(read_value(decoded, schemas[place]), decoded.text, usage)
+        except SchematuneError as error:
+            found[place] = error
+    return [found[place] for place in range(len(schemas))]
+
+
+def _prepared(base: Base, request: Request, schema: JSON, limit: int) -> tuple[list[int], Grammar, int]:
+    """Return the prompt, the grammar and the limit of tokens; raises `SchematuneError`."""
     grammar = Grammar.of_schema(schema, base)
     prompt = base.renderer.prompt(messages_of(request))
-    limit = min(max_new_tokens, base.context - len(prompt))
+    limit = min(limit, base.context - len(prompt))
     if limit < 1:
         what = f"the prompt has {len(prompt)} tokens, the base {base.name} reads {base.context}"
         raise PromptTooLongError(what, where="request", fix="shorten the request")
-    [decoded] = decode(
-        base.model, base.tokenizer, [prompt], [grammar], stop=base.stop, max_new_tokens=limit, sampling=sampling,
-        retry_tokens=retry_tokens, cancelled=cancelled,
-    )  # fmt: skip
-    value = read_value(decoded, schema)
-    milliseconds = (time.perf_counter() - start) * 1000
-    usage = Usage(len(prompt), len(decoded.tokens), decoded.passes, milliseconds, decoded.closed)
-    return Structured(value, decoded.text, usage)
+    return prompt, grammar, limit
 
 
 def read_value(decoded: Decoded, schema: JSON) -> JSON:

@@ -218,11 +218,6 @@ def violations(schema: JSON, value: JSON) -> list[str]:
     return listed(validator(schema), value)
 
 
-def validator(schema: JSON) -> Validator:
-    """Return the validator of a schema, made once for schemas that are written the same."""
-    return _validator(compact(schema))
-
-
 def listed(validator: Validator, value: JSON) -> list[str]:
     """List what a validator says against a value."""
     return [f"{'.'.join(map(str, e.instance_path)) or '(top)'}: {e.message}" for e in validator.iter_errors(value)]

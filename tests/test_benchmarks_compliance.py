@@ -17,14 +17,19 @@ Loaded = Callable[[str], Base]
 def test_outcomes_are_named(tiny_loaded: Loaded) -> None:
     base = tiny_loaded("builtin")
     options: Any = {"max_new_tokens": 60}
-    right = comply(base, {"type": "array", "items": {"type": "boolean"}, "uniqueItems": True}, **options)
+    schemas: list[Any] = [
+        {"type": "array", "items": {"type": "boolean"}, "uniqueItems": True},
+        False,
+        {"type": "array", "items": {"enum": [1]}, "uniqueItems": True, "minItems": 2},
+        {"type": "string", "maxLength": 2, "pattern": "^\\p{L}*$"},
+    ]
+    right, refused, never, odd = comply(base, schemas, **options)
     assert right["outcome"] == "valid" and right["tokens"] > 0 and "text" not in right
-    assert comply(base, False, **options)["outcome"] == "SchemaError"
-    never = comply(base, {"type": "array", "items": {"enum": [1]}, "uniqueItems": True, "minItems": 2}, **options)
+    assert refused["outcome"] == "SchemaError"
     assert never["outcome"] == "InvalidOutputError" and "stands twice" in never["why"]
-    odd = comply(base, {"type": "string", "maxLength": 2, "pattern": "^\\p{L}*$"}, **options)
     assert odd["outcome"] == "unjudged"
-    assert comply(base, {"type": "string", "minLength": 30}, seconds=0, **options)["late"]
+    [cut] = comply(base, [{"type": "string", "minLength": 30}], seconds=0, **options)
+    assert cut["late"] and cut["closed"] and cut["outcome"] == "valid"
 
 
 def test_a_file_is_gone_through_and_gone_on_with(
@@ -50,8 +55,6 @@ def test_a_base_that_knows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     folder = randombase.random_base(tmp_path / "base", vocabulary=600)
     base = load_base(folder, device="cpu")
     assert len(base.tokenizer) == 600 and base.context == 8192
-    assert (
-        comply(base, {"type": "object", "properties": {"a": {"type": "integer"}}}, max_new_tokens=80)["outcome"]
-        == "valid"
-    )
+    [found] = comply(base, [{"type": "object", "properties": {"a": {"type": "integer"}}}], max_new_tokens=80)
+    assert found["outcome"] == "valid"
     assert randombase.random_base(folder) == folder

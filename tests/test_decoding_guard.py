@@ -12,12 +12,13 @@ from test_schemas_normal import ROOT, SCHEMAS, VALUES
 
 from schematune.decoding.base import Base
 from schematune.decoding.caller import Caller
+from schematune.decoding.checks import Checks, is_open
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.guided import account
 from schematune.decoding.loop import decode
 from schematune.decoding.rows import Decoded, Sampling
 from schematune.decoding.structured import read_value, structured
-from schematune.decoding.watch import Checks, Watch, is_open
+from schematune.decoding.watch import Watch
 from schematune.schemas.errors import InvalidOutputError, PromptTooLongError, SchemaError, TruncatedError
 from schematune.schemas.jsontext import compact
 from schematune.schemas.tool import ToolSet
@@ -156,6 +157,8 @@ def test_structured_output_is_a_value_or_a_typed_error(tiny_loaded: Loaded) -> N
         structured(base, "hm", {"type": "string", "minLength": 500}, max_new_tokens=5)
     with pytest.raises(SchemaError, match="no grammar"):
         structured(base, "hm", False)
+    with pytest.raises(SchemaError, match="an object or a boolean"):
+        structured(base, "hm", ["string"])
     with pytest.raises(PromptTooLongError):
         structured(base, "hm " * base.context, schema)
     cut = structured(base, "hm", {"type": "string", "minLength": 50, "maxLength": 90}, cancelled=lambda: True)

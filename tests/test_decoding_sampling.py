@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -68,6 +69,20 @@ def test_a_caller_draws(tiny_loaded: Loaded) -> None:
     texts = {Caller(tools=TOOLS, base=base, sampling=Sampling(seed=n)).batch(["hm"])[0].text for n in range(8)}
     assert len(texts) > 1
     assert Caller(tools=TOOLS, base=base, sampling=Sampling(seed=1))("hm").text in texts
+
+
+def test_the_best_of_many_are_distinct_valid_and_the_likeliest_first(tiny_loaded: Loaded) -> None:
+    base = tiny_loaded("builtin")
+    options: Any = {"tools": TOOLS, "base": base, "prompt": "short"}
+    found = Caller(**options).best("hm", many=6, sampling=Sampling(seed=1))
+    alone = {Caller(**options, sampling=Sampling(seed=n)).batch(["hm"])[0].text for n in range(1, 7)}
+    assert {answer.text for answer in found} == alone and len(found) == len(alone) > 1
+    valid = [answer for answer in found if answer.error is None]
+    assert valid and found[: len(valid)] == valid
+    assert not [line for answer in valid for call in answer.calls for line in TOOLS.violations(call)]
+    likely = [decoded.logprob for decoded in drawn(base, ["hm"] * 6, [Sampling(seed=n) for n in range(1, 7)])]
+    best = max(range(6), key=lambda place: likely[place])
+    assert found[0].text == drawn(base, ["hm"], [Sampling(seed=1 + best)])[0].text
 
 
 @pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.5}])
