@@ -9,7 +9,7 @@ loop free.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -184,13 +184,14 @@ class Caller:
         permit: Sequence[str] | None = None,
         bound: Mapping[str, JSON] | None = None,
         choice: str = "auto",
+        parallel: bool = True,
     ) -> list[Answer]:
         """Draw `many` answers to one request together and return those that differ, the likeliest first.
 
         Drawn by `sampling` (else the caller's own, else at temperature 1), each by the next seed; `Usage` of each is that
         of its own row. Those that failed come last. The rest is as in `__call__`.
         """
-        values, asked = bound_values(self.tools, bound or {}), self._ask(request, context, permit, choice)
+        values, asked = bound_values(self.tools, bound or {}), self._ask(request, context, permit, choice, parallel)
         drawn = sampling or self.sampling or Sampling()
         decoded = self._decode([asked] * many, [replace(drawn, seed=drawn.seed + number) for number in range(many)])
         likely = sorted(decoded, key=lambda one: one.logprob if isinstance(one, Decoded) else -torch.inf, reverse=True)
@@ -208,13 +209,14 @@ class Caller:
         permit: Sequence[str] | None = None,
         bound: Mapping[str, JSON] | None = None,
         choice: str = "auto",
-    ) -> Iterator[Piece]:
+        parallel: bool = True,
+    ) -> Generator[Piece, None, None]:
         """Answer one request piece by piece: text and completed arguments, once they can no longer be taken back.
 
         The last piece carries the answer, which may be an error. Closing the iterator stops the decoding. The rest is as in
         `__call__`.
         """
-        values, asked = bound_values(self.tools, bound or {}), self._ask(request, context, permit, choice)
+        values, asked = bound_values(self.tools, bound or {}), self._ask(request, context, permit, choice, parallel)
         held = self.spans is not None and bool(self.spans.apart)  # may be decoded anew as a whole
 
         def run(progress: Callable[[int, list[int]], None], cancelled: Callable[[], bool]) -> Answer:

@@ -28,6 +28,7 @@ _MEMBERS = ("properties", "patternProperties", "$defs", "definitions", "dependen
 _VALUES = ("enum", "const", "default", "examples", "example")
 _NOTES = ANNOTATIONS | {"$schema", "$id", "id", "$defs", "definitions", "$anchor", "$dynamicAnchor", "example"}
 _CALENDAR = re.compile('"format":"date(?:-time)?"')  # the engine lets 30 February through
+_MOST_CACHED = 100_000
 _NEVER: dict[str, JSON] = {"not": {}}
 
 
@@ -64,7 +65,8 @@ def guided(schema: JSON, *, spaced: bool = False, where: str = "schema") -> Guid
     >>> guided({"type": "integer", "minimum": 1}).checked
     {}
     """
-    found = _guided(check_bounds(schema, where=where), spaced)
+    text = check_bounds(schema, where=where)
+    found = (_guided if len(text) <= _MOST_CACHED else _guided.__wrapped__)(text, spaced)
     if isinstance(found, str):
         raise SchemaError(f"no grammar can be made of it: {found}", where=where, fix="simplify the schema")
     return found
@@ -142,7 +144,7 @@ def _forms(schema: JSON) -> Iterator[tuple[Rewritten, bool]]:
         other = rewritten(schema)
     except (SchemaError, RecursionError):
         pass
-    except (TypeError, AttributeError, ValueError, LookupError):
+    except (TypeError, AttributeError, ValueError, LookupError, ArithmeticError):
         check_schema(schema)  # a keyword's value of the wrong kind: that says which
         raise
     if other is not None:

@@ -24,7 +24,8 @@ from schematune.schemas.validate import part_validator
 __all__ = ["Rewritten", "rewritten"]
 
 _MOST_WAYS = 128
-_MOST_WORK = 20_000
+_MOST_WORK = 10_000
+_MOST_PARTS = 3000
 _MOST_SETS = 32
 _MOST_AT_ONCE = 5
 _DEEPEST = 40
@@ -87,7 +88,7 @@ class _Writer:
             return False
         if not set(normal) - ANNOTATIONS:
             return True
-        if depth > _DEEPEST:
+        if depth > _DEEPEST or len(self.names) > _MOST_PARTS:
             self.checked["$ref"] += 1
             return True
         if set(normal) & {"properties", "items", "prefixItems", "patternProperties", "additionalProperties", *CHOICES}:
@@ -112,7 +113,8 @@ class _Writer:
         while open_:
             one = open_.pop(0)
             found = self.document.ways(one)
-            if found is not None and not self._spend((1 + len(one.get("allOf", ()))) * len(found[1])):
+            apart = len(one.get("allOf", ()))  # each way is merged with each of them, and they with one another
+            if found is not None and not self._spend((1 + apart + apart**2 // 16) * len(found[1])):
                 self.checked.update(name for name in CHOICES if name in one)
                 one, found = {name: part for name, part in one.items() if name not in (*CHOICES, "then", "else")}, None
             if found is None:

@@ -1,7 +1,7 @@
 """Two schemas in normal form merged into one that says what both say (see `schematune.schemas.normal`)."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from schematune.schemas.jsontext import JSON, compact
@@ -53,7 +53,8 @@ def both(one: Normal, other: Normal) -> Normal:
         if key not in merged:
             merged[key] = value
         elif key == "allOf":
-            merged[key] = [*merged[key], *value]
+            for part in value:
+                _keep_apart(merged, part)
         elif key in _JOINED:
             joined: object = _JOINED[key](merged[key], value)
             if joined is NEVER:
@@ -77,6 +78,8 @@ def _keep_apart(merged: dict[str, JSON], part: Mapping[str, JSON]) -> None:
 
 
 def _same(one: JSON, other: JSON) -> bool:
+    if one != other:
+        return False
     try:
         return compact(one) == compact(other)  # Python's == would take true for 1
     except (TypeError, ValueError):
@@ -86,11 +89,13 @@ def _same(one: JSON, other: JSON) -> bool:
 def _all_of(parts: Iterable[JSON]) -> JSON:
     """Return the schema of what fits all `parts`, which are not in normal form."""
     found: list[JSON] = []
-    for part in parts:
-        if part is False:
-            return False
-        if part is not True and part != {} and not any(part is known for known in found):
-            found.append(part)
+    for group in parts:
+        # what was put together before is taken apart again: else parts that refer in a circle grow without end
+        for part in group["allOf"] if isinstance(group, Mapping) and group.keys() == {"allOf"} else (group,):
+            if part is False:
+                return False
+            if part is not True and part != {} and not any(part is known for known in found):
+                found.append(part)
     return True if not found else found[0] if len(found) == 1 else {"allOf": found}
 
 
@@ -155,7 +160,17 @@ def _types(one: JSON, other: JSON) -> JSON:
 
 
 def _common(one: list[JSON], other: list[JSON]) -> JSON:
-    return [value for value in one if any(equal(value, known) for known in other)] or NEVER
+    known = set(map(_key, other))
+    return [value for value in one if _key(value) in known] or NEVER
+
+
+def _key(value: JSON) -> Hashable:
+    """Return what two JSON values share if and only if they are equal."""
+    if isinstance(value, Mapping):
+        return "object", frozenset((name, _key(part)) for name, part in value.items())
+    if isinstance(value, list):
+        return "array", tuple(map(_key, value))
+    return isinstance(value, bool), value
 
 
 def equal(one: JSON, other: JSON) -> bool:

@@ -80,6 +80,7 @@ class Document:
         self._known: dict[int, tuple[JSON, Normal]] = {}
         self._ways: dict[int, tuple[Normal, str, list[Normal]]] = {}
         self._chosen: dict[tuple[int, int, bool], tuple[Normal, Normal, Normal]] = {}
+        self._same: dict[frozenset[int], Mapping[str, JSON]] = {}
         self._together: dict[tuple[int, ...], JSON] = {}
         self._names: dict[str, JSON] | None = None
 
@@ -88,6 +89,11 @@ class Document:
         if not isinstance(schema, Mapping):
             return NEVER if schema is False else ANY
         known = self._known.get(id(schema))
+        if known is None and schema.keys() == {"allOf"}:  # put together from parts anew each time
+            same = self._same.setdefault(frozenset(map(id, schema["allOf"])), schema)
+            known = self._known.get(id(same))
+            if known is not None:
+                self._known[id(schema)] = (schema, known[1])
         if known is None:
             if depth > _DEEPEST:
                 raise SchemaError("references lead in a circle", where=str(schema.get("$ref", "")), fix="break it")

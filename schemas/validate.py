@@ -35,6 +35,11 @@ MAX_DEPTH = 64
 MAX_NODES = 200_000
 """How many values a schema's JSON may hold, the listed ones of an `enum` included."""
 
+MAX_LITERAL = 50_000
+"""How long the JSON of one listed value (of `enum`, `const`) or one name may be, in characters."""
+
+_MOST_CACHED = 100_000
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _LARGEST = 1.7976931348623157e308
 _BROKEN = (ValueError, TypeError, OverflowError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError)
 
@@ -80,8 +85,13 @@ class _Checker:
             yield _Unreadable(f"cannot be checked: {str(error).splitlines()[0]}")
 
 
-@lru_cache(maxsize=4096)
 def _validator(text: str, documents: str = "", formats: bool = True) -> Validator:
+    made = _built if len(text) + len(documents) <= _MOST_CACHED else _built.__wrapped__
+    return made(text, documents, formats)
+
+
+@lru_cache(maxsize=4096)
+def _built(text: str, documents: str, formats: bool) -> Validator:
     schema = strict_loads(text)
     options: Any = {"pattern_options": jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000), "retriever": _refuse}
     if documents:
@@ -125,7 +135,17 @@ def check_bounds(schema: JSON, *, where: str = "schema") -> str:
     except (TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise SchemaError(f"it is no JSON in UTF-8: {reason}", where=where, fix="mend the schema") from error
+    if len(text) > MAX_LITERAL and any(len(word) > MAX_LITERAL for word in _literals(schema)):
+        raise SchemaError(f"a listed value or a name of over {MAX_LITERAL} characters", where=where, fix="shorten it")
     return text
+
+
+def _literals(schema: JSON) -> Iterator[str]:
+    for node in _mappings(schema):
+        yield from node
+        yield from map(compact, node["enum"] if isinstance(node.get("enum"), list) else ())
+        if "const" in node:
+            yield compact(node["const"])
 
 
 def is_open(schema: JSON, documents: Mapping[str, JSON]) -> bool:
@@ -156,7 +176,7 @@ def _remote_references(schema: JSON) -> Iterator[tuple[str, str]]:
     while stack:
         path, node = stack.pop()
         if isinstance(node, Mapping):
-            for key in ("$ref", "$dynamicRef", "$recursiveRef"):
+            for key in _REFERENCES:
                 target = node.get(key)
                 if isinstance(target, str) and not target.startswith("#"):
                     yield f"{path}/{key}", target
@@ -230,16 +250,28 @@ def part_validator(schema: JSON, root: JSON) -> Validator | None:
     >>> part_validator({"type": "integer", "$ref": "#/$defs/n"}, root).is_valid(1)
     False
     """
+    dialect = {"$schema": root["$schema"]} if isinstance(root, Mapping) and "$schema" in root else {}
     if schema is root or not isinstance(schema, Mapping):
         whole: JSON = schema
+    elif not any(key in node for node in _mappings(schema) for key in _REFERENCES):
+        whole = {**dialect, **_moved(schema)}
     else:
-        whole = {"$defs": {"part": _moved(schema), "root": _moved(root)}, "$ref": "#/$defs/part"}
-        if isinstance(root, Mapping) and "$schema" in root:
-            whole = {"$schema": root["$schema"], **whole}
+        whole = {**dialect, "$defs": {"part": _moved(schema), "root": _moved(root)}, "$ref": "#/$defs/part"}
     try:
         return _validator(compact(whole))
     except _BROKEN:
         return None
+
+
+def _mappings(node: JSON) -> Iterator[Mapping[str, JSON]]:
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Mapping):
+            yield node
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
 
 
 def _moved(node: JSON) -> JSON:
