@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from weakref import WeakValueDictionary
 
+from schematune.schemas.agreement import Agreement
 from schematune.schemas.augment import near_duplicates
 from schematune.schemas.checks import Checker
 from schematune.schemas.examples import Multiplier
@@ -161,6 +162,7 @@ class Maker:
         self.multiplier = Multiplier(own, tools, rng) if own else None
         if self.multiplier:
             self.multiplier.samplers = dict(self.fresh.samplers("train"))
+        self.agreement = Agreement(own, tools) if own else None
         self.checker = Checker(tools)
         _MADE[self._recipe] = self
 
@@ -181,6 +183,10 @@ class Maker:
             pair = self.multiplier.pair() if self.multiplier and multiplied else self.fresh.drawn()
         except Strayed:
             pair = None
+        if pair is not None and self.agreement is not None:
+            pair = self.agreement.completed(pair)
+            if pair is None:
+                return "contradicts"
         return "" if pair is None else self.checker.flaw(pair) or pair
 
     def __call__(self, numbers: Any) -> dict[str, list[str]]:
