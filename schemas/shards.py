@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from schematune.schemas.checks import Checker
+from schematune.schemas.errors import SchematuneError
 from schematune.schemas.examples import Multiplier
 from schematune.schemas.invent import invent_tools
 from schematune.schemas.jsontext import JSON, compact, strict_loads
@@ -222,16 +223,22 @@ def _spread(maker: Maker, numbers: Sequence[int], workers: int) -> Iterator[str]
     from datasets import Dataset  # type: ignore[import-untyped]
 
     with TemporaryDirectory(prefix="schematune-") as folder, _silent():
-        made = Dataset.from_dict({"shard": list(numbers)}).map(
-            maker,
-            batched=True,
-            batch_size=1,
-            num_proc=min(workers, len(numbers)),
-            remove_columns=["shard"],
-            load_from_cache_file=False,
-            new_fingerprint=f"shards-{numbers[0]}",
-            cache_file_name=str(Path(folder) / "shards.arrow"),
-        )
+        try:
+            made = Dataset.from_dict({"shard": list(numbers)}).map(
+                maker,
+                batched=True,
+                batch_size=1,
+                num_proc=min(workers, len(numbers)),
+                remove_columns=["shard"],
+                load_from_cache_file=False,
+                new_fingerprint=f"shards-{numbers[0]}",
+                cache_file_name=str(Path(folder) / "shards.arrow"),
+            )
+        except RuntimeError as error:  # what the engine says of a process that was killed
+            reason = str(error).splitlines()[0]
+            raise SchematuneError(
+                f"a worker ended: {reason}", where="workers", fix="use fewer, or free memory"
+            ) from error
         for row in made:
             yield row["outcomes"]
         del made  # the file is mapped until then
