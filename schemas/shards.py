@@ -5,6 +5,7 @@ checks that look at one pair alone; what depends on the pairs before is left to 
 their order (`schematune.schemas.stream`). The processes are those of `datasets` (`Dataset.map(num_proc=...)`).
 """
 
+import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from weakref import WeakValueDictionary
 from schematune.schemas.agreement import Agreement
 from schematune.schemas.augment import near_duplicates
 from schematune.schemas.checks import Checker
+from schematune.schemas.errors import SchematuneError
 from schematune.schemas.examples import Multiplier
 from schematune.schemas.invent import invent_tools
 from schematune.schemas.jsontext import JSON, compact, strict_loads
@@ -222,7 +224,7 @@ def outcomes(maker: Maker, numbers: Sequence[int], *, workers: int = 1) -> Itera
             yield from maker.shard(number)
         return
     for row in _spread(maker, numbers, workers):
-        yield from (one if isinstance(one, str) else Pair.from_dict(one) for one in strict_loads(row))
+        yield from (one if isinstance(one, str) else Pair.from_dict(one) for one in json.loads(row))
 
 
 def _spread(maker: Maker, numbers: Sequence[int], workers: int) -> Iterator[str]:
@@ -230,16 +232,22 @@ def _spread(maker: Maker, numbers: Sequence[int], workers: int) -> Iterator[str]
     from datasets import Dataset  # type: ignore[import-untyped]
 
     with TemporaryDirectory(prefix="schematune-") as folder, _silent():
-        made = Dataset.from_dict({"shard": list(numbers)}).map(
-            maker,
-            batched=True,
-            batch_size=1,
-            num_proc=min(workers, len(numbers)),
-            remove_columns=["shard"],
-            load_from_cache_file=False,
-            new_fingerprint=f"shards-{numbers[0]}",
-            cache_file_name=str(Path(folder) / "shards.arrow"),
-        )
+        try:
+            made = Dataset.from_dict({"shard": list(numbers)}).map(
+                maker,
+                batched=True,
+                batch_size=1,
+                num_proc=min(workers, len(numbers)),
+                remove_columns=["shard"],
+                load_from_cache_file=False,
+                new_fingerprint=f"shards-{numbers[0]}",
+                cache_file_name=str(Path(folder) / "shards.arrow"),
+            )
+        except RuntimeError as error:  # what the engine says of a process that was killed
+            reason = str(error).splitlines()[0]
+            raise SchematuneError(
+                f"a worker ended: {reason}", where="workers", fix="use fewer, or free memory"
+            ) from error
         for row in made:
             yield row["outcomes"]
         del made  # the file is mapped until then

@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from schematune.schemas import shards
 from schematune.schemas.call import RESERVED, Call
-from schematune.schemas.errors import SchemaError
+from schematune.schemas.errors import SchemaError, SchematuneError
 from schematune.schemas.jsontext import digest
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.shards import SHARD, Maker, Steady, outcomes
@@ -159,3 +160,9 @@ def test_workers_say_what_went_wrong() -> None:
     tools = ToolSet({"name": "f", "parameters": {"properties": {"n": impossible}, "required": ["n"]}})
     with pytest.raises(SchemaError, match="no valid value found"):
         list(outcomes(Maker(tools, dev=0, test=0), range(2), workers=2))
+
+
+def test_a_worker_that_is_killed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Maker, "__call__", lambda maker, numbers: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(SchematuneError, match="workers: a worker ended: .*; use fewer"):
+        list(outcomes(Maker(TOOLS, dev=0, test=0), range(2), workers=2))
