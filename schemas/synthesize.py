@@ -193,15 +193,17 @@ class Synthesizer:
     def _slipped(self, pieces: list[Piece], *, lower: bool) -> list[Piece]:
         """Lower the case and let a few keys slip, in the words around the values only."""
         sloppy = 0.12 if self.rng.random() < 0.25 else 0.0
-        return [
-            piece
-            if piece.paths
-            else replace(
-                piece,
-                text=typo(piece.text, self.rng) if self.rng.random() < sloppy else piece.text,
-            )
-            for piece in (replace(p, text=p.text.lower()) if lower and not p.paths else p for p in pieces)
-        ]
+        if not lower and not sloppy:
+            return pieces
+
+        def changed(piece: Piece) -> Piece:
+            if piece.paths:
+                return piece
+            text = piece.text.lower() if lower else piece.text
+            text = typo(text, self.rng) if sloppy and self.rng.random() < sloppy else text
+            return piece if text == piece.text else replace(piece, text=text)
+
+        return [changed(piece) for piece in pieces]
 
 
 def _context(moment: datetime | None) -> dict[str, str]:

@@ -82,7 +82,9 @@ def test_pairs_made_beside_examples_agree_with_them() -> None:
 @given(st.integers(0, 10**6))
 def test_what_is_completed_stays_so(seed: int) -> None:
     agreement = Agreement(OWN, TOOLS)
-    words = random.Random(seed).choices(["my", "novel", "shelf", "It", "Emma", "on", "the", "a", "MY", ",", "poem"], k=9)
+    words = random.Random(seed).choices(
+        ["my", "novel", "shelf", "It", "Emma", "on", "the", "a", "MY", ",", "poem"], k=9
+    )
     pair = _made(" ".join([*words, "Dune"]), "Dune")
     made = agreement.completed(pair)
     if made is not None:
