@@ -86,8 +86,11 @@ class Scrubber:
 
     def _pair(self, pair: Pair) -> Pair | None:
         known = self._known(pair)
-        last = max(n for n, message in enumerate(pair.messages) if message.get("role") == "user")
-        segments = self._segments(str(pair.messages[last]["content"]), known, counted=False)
+        segments, said = list[Segment](), 0
+        for text in (m["content"] for m in pair.messages if m.get("role") == "user" and isinstance(m["content"], str)):
+            found = self._segments(text, known, counted=False)
+            segments += [(start + said, end + said, new) for start, end, new in found]
+            said += len(text) + 1
         calls = tuple(
             call if call.name in RESERVED else Call(call.name, self._value("", dict(call.arguments), known))
             for call in pair.calls

@@ -133,8 +133,8 @@ def test_synthetic_pairs_stay_right_once_scrubbed() -> None:
     for pair, new in zip(pairs, scrubbed, strict=True):
         assert not checker.flaw(new), new
         for old, item in zip(pair.evidence, new.evidence, strict=True):
-            said = new.request[item.start : item.end]
-            assert said in (pair.request[old.start : old.end], _at(new, item.path)) or item.rule != "span"
+            said = new.said[item.start : item.end]
+            assert said in (pair.said[old.start : old.end], _at(new, item.path)) or item.rule != "span"
 
 
 def _at(pair: Pair, path: str) -> Any:

@@ -183,6 +183,8 @@ def test_relative_dates_follow_from_the_context() -> None:
         for p in synthesize(TOOLS, 400, seed=5)
         if p.calls[0].name == "book_table" and "tomorrow" in p.request and len(p.calls) == 1
     ]
+    said = [(pair, item) for pair in pairs for item in pair.evidence if item.path == "0.date"]
+    pairs = [pair for pair, item in said if pair.said[item.start : item.end].lower() == "tomorrow"]
     assert pairs
     for pair in pairs:
         now = datetime.fromisoformat(pair.context["now"]).date()
