@@ -24,7 +24,7 @@ from schematune.schemas.validate import part_validator
 __all__ = ["Rewritten", "rewritten"]
 
 _MOST_WAYS = 128
-_MOST_WORK = 10_000
+_MOST_WORK = 5_000
 _MOST_PARTS = 3000
 _MOST_SETS = 32
 _MOST_AT_ONCE = 5
