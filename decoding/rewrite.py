@@ -188,8 +188,9 @@ class _Writer:
         return False
 
     def _fitting(self, normal: Normal, values: Sequence[JSON]) -> list[JSON]:
-        plain = {key: value for key, value in normal.items() if key not in ANNOTATIONS}
-        validator = part_validator(plain, self.document.root)
+        listing = "enum" if "enum" in normal else "const"
+        plain = {key: value for key, value in normal.items() if key not in ANNOTATIONS and key != listing}
+        validator = part_validator(plain, self.document.root) if plain else None
         return [value for value in values if validator is None or validator.is_valid(value)]
 
     def _plain(self, normal: Normal, depth: int) -> JSON:
