@@ -19,12 +19,12 @@ import llguidance
 from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.merge import ANNOTATIONS, NEVER, Normal, both
 from schematune.schemas.normal import CHOICES, Document
-from schematune.schemas.validate import part_validator
+from schematune.schemas.validate import Validator, part_validator
 
 __all__ = ["Rewritten", "rewritten"]
 
 _MOST_WAYS = 128
-_MOST_WORK = 10_000
+_MOST_WORK = 6_000
 _MOST_PARTS = 3000
 _MOST_SETS = 32
 _MOST_AT_ONCE = 5
@@ -73,11 +73,20 @@ class _Writer:
         self.definitions: dict[str, JSON] = {}
         self.names: dict[int, str] = {}
         self.left = _MOST_WORK  # merges and comparisons; a few keywords can ask for endlessly many
+        text = compact(document.root)
+        self.weight = 1 + len(text) // 4000 * ('Ref":' in text or '"$ref":' in text)  # of a validator that holds it all
 
     def _spend(self, many: int = 1) -> bool:
         """Tell whether there is work left to spend on choices."""
         self.left -= many
         return self.left >= 0
+
+    def _validator(self, schema: JSON, key: str) -> Validator | None:
+        """Return what checks values against a part; None where the work is spent, which leaves `key` to be checked."""
+        if self._spend(self.weight):
+            return part_validator(schema, self.document.root)
+        self.checked[key] += 1
+        return None
 
     def part(self, schema: JSON, depth: int) -> JSON:
         """Write a part of the document."""
@@ -188,8 +197,9 @@ class _Writer:
         return False
 
     def _fitting(self, normal: Normal, values: Sequence[JSON]) -> list[JSON]:
-        plain = {key: value for key, value in normal.items() if key not in ANNOTATIONS}
-        validator = part_validator(plain, self.document.root)
+        listing = "enum" if "enum" in normal else "const"
+        plain = {key: value for key, value in normal.items() if key not in ANNOTATIONS and key != listing}
+        validator = self._validator(plain, listing) if plain else None
         return [value for value in values if validator is None or validator.is_valid(value)]
 
     def _plain(self, normal: Normal, depth: int) -> JSON:
@@ -290,7 +300,7 @@ class _Writer:
     ) -> tuple[dict[str, JSON], dict[str, JSON], JSON]:
         """Write `propertyNames` as members: listed names as properties, a pattern as a pattern."""
         normal = self.document.normal(names)
-        validator = part_validator(names, self.document.root)
+        validator = self._validator(names, "propertyNames")
         kept = {name: part for name, part in properties.items() if validator is None or validator.is_valid(name)}
         gone: dict[str, JSON] = {name: False for name in properties if name not in kept}
         listed = normal.get("enum", [normal["const"]] if "const" in normal else [] if normal == NEVER else None)

@@ -131,7 +131,8 @@ def check_bounds(schema: JSON, *, where: str = "schema") -> str:
         level = below
     try:
         text = compact(schema)
-        text.encode("utf-8")
+        if not text.isascii():
+            text.encode("utf-8")
     except (TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise SchemaError(f"it is no JSON in UTF-8: {reason}", where=where, fix="mend the schema") from error

@@ -69,6 +69,8 @@ ENDLESS: list[Any] = [
     {"$defs": {"a": {"additionalProperties": {"$ref": "#"}}}, "$ref": "#/$defs/a",  # what is kept apart doubled
      "properties": {"b": {"$ref": "#/$defs/a"}}, "contains": {"minimum": 3}, "dependentSchemas": {"c": {"enum": [1]}}},
     {"if": {"$ref": "#"}, "then": {"enum": list(range(300))}, "oneOf": [{"$ref": "#"}, {"type": "string"}]},
+    {"uniqueItems": True, "$defs": {"n": {"minimum": 0}},  # a validator for each part, each with the whole document
+     "properties": {f"p{n}": {"enum": ["x" * 3000, n], "not": {"$ref": "#/$defs/n"}} for n in range(150)}},
     {"prefixItems": [{"allOf": [{"enum": [{"a": 1}]}, {"not": {"minimum": 1, "type": "integer"}}]}] * 2000},
 ]  # fmt: skip
 
