@@ -9,7 +9,7 @@ loop free.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -202,7 +202,7 @@ class Caller:
         permit: Sequence[str] | None = None,
         bound: Mapping[str, JSON] | None = None,
         choice: str = "auto",
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, None]:
         """Answer one request piece by piece: text and completed arguments, once they can no longer be taken back.
 
         The last piece carries the answer, which may be an error. Closing the iterator stops the decoding. The rest is as in

@@ -4,7 +4,7 @@ What a model writes may still be taken back (`schematune.decoding.guard`) or cut
 (`schematune.decoding.closing`). A stream gives out only what will stay; the decoding thread keeps what it gave.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -60,7 +60,7 @@ class _Reader:
 
 def streamed(
     run: Callable[[Progress, Callable[[], bool]], Answer], grammar: Grammar | None, tokenizer: Any
-) -> Iterator[Piece]:
+) -> Generator[Piece, None, None]:
     """Yield the pieces of an answer that `run` makes in a thread, given what to tell its progress and whether to stop.
 
     Closing the iterator stops the decoding. What `run` raises is raised here.
