@@ -87,7 +87,8 @@ REWRITTEN: list[tuple[Any, list[Any], list[Any]]] = [
         [{"a": 1}, {"b": 1}, {"a": 1, "b": 1}], [{}, {"a": 1, "c": 1}],
     ),
     (
-        {"properties": {"a": {"type": "integer"}}, "required": ["a"], "if": {"const": 0}, "else": {"properties": {"a": False}}},
+        {"properties": {"a": {"type": "integer"}}, "required": ["a"],
+         "anyOf": [{"const": 0}, {"properties": {"a": {"type": "string"}}}]},
         [0, None, "x", [1]], [{}, {"a": 1}],
     ),
     (
