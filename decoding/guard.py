@@ -24,6 +24,7 @@ PATIENCE = 6
 """Failures of a value before an example is written in its place."""
 
 _EXAMPLES = 8
+_DEEP = 6
 _LONG = 64  # choices in a value, of which half are taken back at once
 _ROUNDS = 48
 
@@ -178,12 +179,16 @@ class Guard:
             matcher = grammar.after(whole)
             if matcher is None or len(whole) > limit:
                 return None
+            begun = len(guard.watch.path)
             more, complete = closer.go(matcher, whole, limit - len(whole))
             whole += more
             wrong = guard.accept(whole, False) or (guard.end(whole) if complete else None)
             if wrong is None and complete:
                 return whole
-            mended = guard._exchange(whole, wrong.path if wrong is not None else guard.watch.path)
+            path = wrong.path if wrong is not None else guard.watch.path
+            if wrong is None and len(path) > begun + _DEEP:  # it goes ever deeper: write what it began with
+                path = path[: begun + 1]
+            mended = guard._exchange(whole, path)
             if mended is None:
                 return None
             whole = [*whole[: mended[0]], *mended[1]]
