@@ -27,6 +27,7 @@ HELD = ANNOTATIONS | {"type", "properties", "required", "additionalProperties", 
 """Keywords that the mask and the checks of the parts hold between them."""
 
 _DEEPEST = 6
+_ELSEWHERE = ("enum", "const", "$ref", "anyOf", "oneOf", "allOf")  # what says elsewhere what may come
 
 
 class Checks:
@@ -94,7 +95,8 @@ class Checks:
         """Return where a value does not fit and why, as deep as that can be told; None where it fits."""
         try:
             if validator is None or validator.is_valid(value):
-                return None
+                uneven = "multipleOf" in normal and not _is_multiple(value, normal["multipleOf"])
+                return ((), f"{value} is no multiple of {normal['multipleOf']} in binary fractions") if uneven else None
             return self._explained(normal, value, validator, 0)
         except (ValueError, OverflowError, RecursionError) as error:  # a text that is no Unicode, say
             return (), f"cannot be checked: {error}"
@@ -115,6 +117,16 @@ class Checks:
         return tuple(first.instance_path), str(first.message)[:300]
 
 
+def _is_multiple(value: JSON, unit: float) -> bool:
+    """Tell whether a number is a multiple for those, too, that divide binary fractions: 20102266444.92 is none of 0.01."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return True
+    try:
+        return value % unit == 0 if isinstance(unit, int) else (value / unit).is_integer()
+    except (OverflowError, ZeroDivisionError):
+        return False
+
+
 @lru_cache(maxsize=256)
 def checks_of(text: str) -> Checks:
     """Return the checks of a schema, given as compact JSON."""
@@ -131,13 +143,14 @@ def is_open(schema: JSON) -> bool:
 
 
 def _lets_large_numbers_through(part: JSON) -> bool:
-    if not isinstance(part, Mapping):
+    """Tell whether a number may be out of range, or a multiple that binary fractions do not make one."""
+    if not isinstance(part, Mapping) or any(key in part for key in _ELSEWHERE):
         return False
-    kinds = part.get("type", ())
+    kinds = part.get("type", "number")
+    if kinds != "number" and "number" not in kinds:
+        return False
     low, high = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
-    return (kinds == "number" or "number" in kinds) and not all(
-        any(key in part for key in keys) for keys in (low, high)
-    )
+    return "multipleOf" in part or not all(any(key in part for key in keys) for keys in (low, high))
 
 
 def _parts(schema: JSON) -> Iterator[JSON]:
@@ -158,7 +171,7 @@ def _parts(schema: JSON) -> Iterator[JSON]:
 def _lets_names_through(part: JSON) -> bool:
     if not isinstance(part, Mapping):
         return part is not False
-    if any(key in part for key in ("enum", "const", "$ref", "anyOf", "oneOf", "allOf")):
+    if any(key in part for key in _ELSEWHERE):
         return False
     kinds = part.get("type", ["object"])
     if kinds != "object" and "object" not in kinds:

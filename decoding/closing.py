@@ -20,6 +20,7 @@ _SHARE = 4
 _LONGEST = 16
 _SIGNS = frozenset('"}],0123456789abcdefghijklmnopqrstuvwxyz')
 _STUCK = 48  # tokens inside one string, after which the way to its end is not found so
+_DEEPEST = 24  # objects and arrays opened on the way to an end
 _FILLS = 1000  # the rank from which on a token inside a string does not close it
 
 Ranks = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -71,7 +72,7 @@ class Closer:
         inside = _is_inside(self._text(tokens), False)
         before: Allowed | None = None
         found: list[int] = []
-        filled = 0
+        filled = depth = 0
         while not matcher.is_stopped() and not matcher.is_accepting():
             taken = matcher.compute_ff_tokens()
             if taken:
@@ -80,11 +81,13 @@ class Closer:
                 allowed = self._allowed(matcher)
                 taken = [self._shortest(allowed, before if inside else None, inside)]
                 before = allowed if inside else None
-            if matcher.is_error() or len(found) + len(taken) > room or filled > _STUCK:
+            if matcher.is_error() or len(found) + len(taken) > room or filled > _STUCK or depth > _DEEPEST:
                 return found, False
             if not matcher.consume_tokens(taken):
                 return found, False
-            still = _is_inside(self._text(taken), inside)
+            text = self._text(taken)
+            depth += 0 if inside else sum(text.count(sign) for sign in "{[") - sum(text.count(sign) for sign in "}]")
+            still = _is_inside(text, inside)
             filled = filled + 1 if inside and still else 0
             inside = still
             found += taken

@@ -24,6 +24,7 @@ PATIENCE = 6
 """Failures of a value before an example is written in its place."""
 
 _EXAMPLES = 8
+_DEEP = 6
 _LONG = 64  # choices in a value, of which half are taken back at once
 _ROUNDS = 48
 
@@ -154,6 +155,18 @@ class Guard:
                     return place, more
         return None
 
+    def _anew(self, path: Path) -> tuple[int, list[int]] | None:
+        """Return how many tokens stand before the value at `path`, or before one around it that was not begun anew yet."""
+        for part in (path[:length] for length in range(len(path), -1, -1)):
+            start = self.watch.places.get(part, [-1])[0]
+            if start < 0 or (start, "") in self._given:
+                continue
+            self._given.add((start, ""))
+            place = next((n for n in range(len(self._ends)) if self._ends[n] > start), len(self._ends))
+            self._forget(place)
+            return place, []
+        return None
+
     def _only(self) -> Checks | None:
         checks = {id(checks): checks for _, checks in self.grammar.checks}
         return next(iter(checks.values())) if len(checks) == 1 else None
@@ -178,12 +191,16 @@ class Guard:
             matcher = grammar.after(whole)
             if matcher is None or len(whole) > limit:
                 return None
+            begun = len(guard.watch.path)
             more, complete = closer.go(matcher, whole, limit - len(whole))
             whole += more
             wrong = guard.accept(whole, False) or (guard.end(whole) if complete else None)
             if wrong is None and complete:
                 return whole
-            mended = guard._exchange(whole, wrong.path if wrong is not None else guard.watch.path)
+            path = wrong.path if wrong is not None else guard.watch.path
+            if wrong is None and len(path) > begun + _DEEP:  # it goes ever deeper: write what it began with
+                path = path[: begun + 1]
+            mended = guard._exchange(whole, path) or guard._anew(path)
             if mended is None:
                 return None
             whole = [*whole[: mended[0]], *mended[1]]

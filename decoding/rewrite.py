@@ -7,7 +7,7 @@ less, and the value is checked.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from itertools import combinations
@@ -58,6 +58,9 @@ def rewritten(schema: JSON) -> Rewritten:
         writer.checked[key] += compact(schema).count(f'"{key}":')
     written = writer.part(schema, 0)
     definitions = {name: part for name, part in writer.definitions.items() if part is not None}
+    while gone := {f"#/$defs/{name}" for name, part in definitions.items() if part is False}:
+        definitions = {name: _without(part, gone) for name, part in definitions.items() if part is not False}
+        written = _without(written, gone)
     if definitions and isinstance(written, Mapping):
         written = {**written, "$defs": definitions}
     return Rewritten(written, +writer.rewritten, +writer.checked)
@@ -153,6 +156,8 @@ class _Writer:
         return [self.document.chosen(normal, key, reduce(both, some)) for some in sets]
 
     def _is_possible(self, normal: Normal) -> bool:
+        if _kinds(normal) != ["object"]:
+            return True
         properties = normal.get("properties", {})
         needed = [properties[name] for name in normal.get("required", ()) if name in properties]
         return not any(self.document.normal(part) == NEVER for part in needed)
@@ -353,6 +358,29 @@ class _Writer:
         required = [*written.get("required", ()), *names]
         properties = {n: p for n, p in written["properties"].items() if n in required}
         return {**written, "properties": properties, "required": required}
+
+
+def _without(part: JSON, gone: Set[str]) -> JSON:
+    """Write a part without references to definitions that nothing fits: the engine refuses what holds one."""
+    if isinstance(part, list):
+        return [_without(one, gone) for one in part]
+    if not isinstance(part, Mapping):
+        return part
+    if part.get("$ref") in gone:
+        return False
+    left = dict(part)
+    if "anyOf" in left:
+        left["anyOf"] = [way for way in _without(left["anyOf"], gone) if way is not False]
+        if not left["anyOf"]:
+            return False
+    for key in ("properties", "patternProperties"):
+        if key in left:
+            left[key] = {name: _without(one, gone) for name, one in left[key].items()}
+    left |= {key: _without(left[key], gone) for key in ("items", "prefixItems", "additionalProperties") if key in left}
+    if any(left.get("properties", {}).get(name) is False for name in left.get("required", ())):
+        kinds = [kind for kind in _kinds(left) if kind != "object"]
+        return {**left, "type": kinds} if kinds else False
+    return left
 
 
 def _any_of(ways: Iterator[JSON]) -> JSON:

@@ -260,9 +260,12 @@ class Row:
 
     def _fail(self) -> None:
         """End as was last seen to be possible, or not at all."""
-        assert self.guard is not None
-        self.failed = self.end is None
+        assert self.guard is not None and self.grammar is not None
         self.tokens = list(self.guard.wrong)
+        if self.end is None and len(self.tokens) <= self.limit:
+            closer = Closer.of(self.tokenizer, self.grammar.vocabulary)
+            self._end_with(Guard.ended(self.grammar, self.tokens[:-1], closer, self.limit))
+        self.failed = self.end is None
         self._close()
 
     def _close(self) -> None:
@@ -288,14 +291,20 @@ class Row:
         whole = None if end is None else self.tokens + end
         if self.grammar.schemas and room >= 0 and (whole is None or self.guard is not None):
             whole = Guard.ended(self.grammar, self.tokens, closer, self.limit)
-        same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(self.tokens, whole or [], strict=False)))
-        if whole is not None and same >= self.floor:
-            self.end, self.closing = whole, len(whole) - same
+        if self._end_with(whole):
             room -= self.closing
         elif self.end is not None:
             self._close()
         # the nearer the limit, the oftener: half of what is left may go to anything
         self._look = len(self.tokens) + max(1, room // 2)
+
+    def _end_with(self, whole: list[int] | None) -> bool:
+        """Keep a way to end, unless it takes back what has gone out."""
+        same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(self.tokens, whole or [], strict=False)))
+        if whole is None or same < self.floor:
+            return False
+        self.end, self.closing = whole, len(whole) - same
+        return True
 
     def _force(self) -> None:
         if self.matcher is None:

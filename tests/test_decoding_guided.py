@@ -87,6 +87,17 @@ REWRITTEN: list[tuple[Any, list[Any], list[Any]]] = [
          "unevaluatedProperties": False},
         [{"a": 1}, {"b": 1}, {"a": 1, "b": 1}], [{}, {"a": 1, "c": 1}],
     ),
+    (
+        {"properties": {"a": {"type": "integer"}}, "required": ["a"],
+         "anyOf": [{"const": 0}, {"properties": {"a": {"type": "string"}}}]},
+        [0, None, "x", [1]], [{}, {"a": 1}],
+    ),
+    (
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}, "b": {"anyOf": [{"$ref": "#/$defs/x"}, {"type": "null"}]}},
+         "additionalProperties": False,
+         "$defs": {"x": {"type": "object", "required": ["id"], "properties": {}, "additionalProperties": False}}},
+        [{}, {"b": None}], [{"a": {}}, {"a": {"id": 1}}, {"b": {}}],
+    ),
     ({"$ref": "#/$defs/t", "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"},
       "not": {"type": "string"}}}}, [[], [[], [[]]]], [[1]]),
 ]  # fmt: skip

@@ -70,7 +70,7 @@ def test_closing_a_stream_stops_the_decoding(tiny_loaded: Loaded) -> None:
     stream = caller.stream("hm", choice="f")
     first = next(stream)
     assert first.text and first.answer is None
-    stream.close()  # joins the thread
+    stream.close()
     assert list(stream) == []
 
 
