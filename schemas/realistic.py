@@ -169,14 +169,25 @@ _TITLES = (
 )  # fmt: skip
 
 
+_PARTS: dict[str, Callable[[random.Random], JSON]] = {
+    "noun": lambda rng: rng.choice(NOUNS), "noun2": lambda rng: rng.choice(NOUNS),
+    "Noun": lambda rng: rng.choice(NOUNS).title(), "Noun2": lambda rng: rng.choice(NOUNS).title(),
+    "adj": lambda rng: rng.choice(ADJECTIVES), "adj2": lambda rng: rng.choice(ADJECTIVES),
+    "Adj": lambda rng: rng.choice(ADJECTIVES).title(),
+    "word": lambda rng: rng.choice(pool("word")), "word2": lambda rng: rng.choice(pool("word")),
+    "Word": lambda rng: rng.choice(pool("word")).title(), "Inv": lambda rng: invented(rng).title(),
+    "first": lambda rng: rng.choice(pool("first_name")), "name": lambda rng: rng.choice(pool("person")),
+    "City": lambda rng: rng.choice(pool("city")), "n": lambda rng: rng.randint(2, 30), "q": lambda rng: rng.randint(1, 4),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _fields(template: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for _, name, _, _ in string.Formatter().parse(template) if name))
+
+
 def _fill(template: str, rng: random.Random) -> str:
-    noun, noun2, adj = rng.choice(NOUNS), rng.choice(NOUNS), rng.choice(ADJECTIVES)
-    word, word2 = rng.choice(pool("word")), rng.choice(pool("word"))
-    return template.format(
-        noun=noun, noun2=noun2, adj=adj, word=word, word2=word2, Noun=noun.title(), Noun2=noun2.title(),
-        Adj=adj.title(), adj2=rng.choice(ADJECTIVES), Word=word.title(), Inv=invented(rng).title(), first=rng.choice(pool("first_name")), name=rng.choice(pool("person")), City=rng.choice(pool("city")),
-        n=rng.randint(2, 30), q=rng.randint(1, 4),
-    )  # fmt: skip
+    return template.format(**{name: _PARTS[name](rng) for name in _fields(template)})
 
 
 def _identifier(rng: random.Random) -> str:
