@@ -6,7 +6,6 @@ is an answer that carries its error. One thread at a time decodes best; the asyn
 loop free.
 """
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -31,6 +30,7 @@ from schematune.decoding.asked import (
     rows_of,
 )
 from schematune.decoding.base import Base, load_base
+from schematune.decoding.calling import Calling
 from schematune.decoding.drafts import Habits
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.loop import RETRY_TOKENS, Prefix, decode
@@ -58,7 +58,7 @@ _LEAST_PREFIX = 8
 _MOST_PREFIXES = 4
 
 
-class Caller:
+class Caller(Calling):
     """Answers requests with calls of a set of tools.
 
     `adapter` is the folder of a tuned adapter (or a loaded one); without it, `tools` are needed and the base
@@ -117,31 +117,6 @@ class Caller:
         self.shots, self.nearest, self.cache_prefix = tuple(shots), nearest, cache_prefix
         self._habits = Habits()
         self._prefixes: OrderedDict[Any, Prefix | None] = OrderedDict()
-
-    def __call__(
-        self,
-        request: Request,
-        *,
-        context: Mapping[str, str] | None = None,
-        permit: Sequence[str] | None = None,
-        bound: Mapping[str, JSON] | None = None,
-        choice: str = "auto",
-        parallel: bool = True,
-    ) -> Answer:
-        """Answer one request.
-
-        `context` is what the program knows (now, time zone, locale); `permit` restricts the tools for this
-        call; `bound` gives the arguments that the model never sees; `choice` is `"auto"`, `"required"`,
-        `"none"` or a tool's name; without `parallel` there is one call at most. Raises `DecodeError` (`PromptTooLongError`, `TruncatedError`,
-        `InvalidOutputError`), `RenderError` for messages or a context that cannot be rendered, and
-        `SchemaError` for names that are not known.
-        """
-        [answer] = self.batch(
-            [request], contexts=[context], permits=[permit], bound=bound, choice=choice, parallel=parallel, size=1
-        )
-        if answer.error is not None:
-            raise answer.error
-        return answer
 
     def batch(
         self,
@@ -224,14 +199,6 @@ class Caller:
             return self._finish(asked, self._mended(asked, decoded), values)
 
         return streamed(run, asked.grammar, self.base.tokenizer)
-
-    async def acall(self, request: Request, **options: Any) -> Answer:
-        """Answer one request in a thread, see `__call__`."""
-        return await asyncio.to_thread(self.__call__, request, **options)
-
-    async def abatch(self, requests: Sequence[Request], **options: Any) -> list[Answer]:
-        """Answer many requests in a thread, see `batch`."""
-        return await asyncio.to_thread(self.batch, requests, **options)
 
     def prompt_tokens(
         self, request: Request, *, context: Mapping[str, str] | None = None, permit: Sequence[str] | None = None

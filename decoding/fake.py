@@ -4,11 +4,11 @@
 do not fit are errors, and the functions behind them run. It loads no model library.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from schematune.decoding.asked import Request, answered, bound_values, checked, chosen_tools, messages_of, rows_of
+from schematune.decoding.calling import Calling
 from schematune.schemas.call import Answer, Call, Usage
 from schematune.schemas.errors import DecodeError, SchematuneError
 from schematune.schemas.form import COMPACT
@@ -24,7 +24,7 @@ Said = Call | Sequence[Call] | Sequence[Sequence[Call]] | SchematuneError
 Script = Mapping[str, Said] | Callable[[list[Message]], Said]
 
 
-class FakeCaller:
+class FakeCaller(Calling):
     """Answers requests with the calls of a script.
 
     `script` gives for the words of the user what is said to them, or is a function of the messages. Once the results of
@@ -44,21 +44,6 @@ class FakeCaller:
         self.tools = tools if isinstance(tools, ToolSet) else ToolSet(tools)
         self.seen: list[list[Message]] = []
 
-    def __call__(
-        self,
-        request: Request,
-        *,
-        context: Mapping[str, str] | None = None,
-        permit: Sequence[str] | None = None,
-        bound: Mapping[str, JSON] | None = None,
-        choice: str = "auto",
-    ) -> Answer:
-        """Answer one request; arguments and errors are those of `Caller`."""
-        [answer] = self.batch([request], contexts=[context], permits=[permit], bound=bound, choice=choice)
-        if answer.error is not None:
-            raise answer.error
-        return answer
-
     def batch(
         self,
         requests: Sequence[Request],
@@ -67,6 +52,7 @@ class FakeCaller:
         permits: Sequence[Sequence[str] | None] | None = None,
         bound: Mapping[str, JSON] | None = None,
         choice: str = "auto",
+        parallel: bool = True,
         size: int = 16,
     ) -> list[Answer]:
         """Answer many requests in their order; a failed one is an answer that carries its error."""
@@ -74,7 +60,7 @@ class FakeCaller:
         answers = []
         for request, _, permit in rows_of(requests, contexts, permits):
             try:
-                tools = chosen_tools(self.tools, permit, choice)
+                tools = chosen_tools(self.tools, permit, choice, parallel=parallel)
                 calls = self._calls(messages_of(request))
                 text = COMPACT.write(calls)
                 fitting = checked(calls, tools, choice, text=text, fix="mend the script")
@@ -83,14 +69,6 @@ class FakeCaller:
                 continue
             answers.append(answered(fitting, self.tools, values, text=text, usage=Usage()))
         return answers
-
-    async def acall(self, request: Request, **options: Any) -> Answer:
-        """Answer one request in a thread, see `__call__`."""
-        return await asyncio.to_thread(self.__call__, request, **options)
-
-    async def abatch(self, requests: Sequence[Request], **options: Any) -> list[Answer]:
-        """Answer many requests in a thread, see `batch`."""
-        return await asyncio.to_thread(self.batch, requests, **options)
 
     def _calls(self, messages: list[Message]) -> list[Call]:
         """Return what the script says to messages; raises what it says to raise, and `DecodeError` where it says nothing."""

@@ -5,7 +5,6 @@ comes back is validated here all the same: where it does not fit, the model is t
 of times. An answer is valid or an error, whatever the server enforces.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from schematune.decoding.asked import Request, answered, bound_values, checked, chosen_tools, messages_of, rows_of
+from schematune.decoding.calling import Calling
 from schematune.schemas.call import ASK, NO_TOOL, Answer, Call, Usage
 from schematune.schemas.errors import DecodeError, InvalidOutputError, SchematuneError, TruncatedError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
@@ -82,7 +82,7 @@ class _Said:
         return found
 
 
-class RemoteCaller:
+class RemoteCaller(Calling):
     """Answers requests with calls of `tools` by a model behind an OpenAI-compatible server.
 
     `model` is its name there; `base_url` and `api_key` are as for the `openai` package (the extra
@@ -129,21 +129,6 @@ class RemoteCaller:
         """Show the model and where it is."""
         return f"RemoteCaller({self.model!r}, base_url={str(self._client.base_url)!r})"
 
-    def __call__(
-        self,
-        request: Request,
-        *,
-        context: Mapping[str, str] | None = None,
-        permit: Sequence[str] | None = None,
-        bound: Mapping[str, JSON] | None = None,
-        choice: str = "auto",
-    ) -> Answer:
-        """Answer one request; arguments and errors are those of `Caller`."""
-        [answer] = self.batch([request], contexts=[context], permits=[permit], bound=bound, choice=choice)
-        if answer.error is not None:
-            raise answer.error
-        return answer
-
     def batch(
         self,
         requests: Sequence[Request],
@@ -152,6 +137,7 @@ class RemoteCaller:
         permits: Sequence[Sequence[str] | None] | None = None,
         bound: Mapping[str, JSON] | None = None,
         choice: str = "auto",
+        parallel: bool = True,
         size: int | None = None,
     ) -> list[Answer]:
         """Answer many requests in their order, `size` (or else `workers`) at a time; a failed one is an answer."""
@@ -160,7 +146,7 @@ class RemoteCaller:
         def one(row: tuple[Request, Mapping[str, str] | None, Sequence[str] | None]) -> Answer:
             start = time.perf_counter()
             try:
-                return self._answer(*row, choice, values, start)
+                return self._answer(*row, choice, parallel, values, start)
             except SchematuneError as error:
                 usage = Usage(latency_ms=(time.perf_counter() - start) * 1000)
                 return Answer.failed(error, text=getattr(error, "text", ""), usage=usage)
@@ -168,24 +154,17 @@ class RemoteCaller:
         with ThreadPoolExecutor(max(size or self.workers, 1)) as pool:
             return list(pool.map(one, rows))
 
-    async def acall(self, request: Request, **options: Any) -> Answer:
-        """Answer one request in a thread, see `__call__`."""
-        return await asyncio.to_thread(self.__call__, request, **options)
-
-    async def abatch(self, requests: Sequence[Request], **options: Any) -> list[Answer]:
-        """Answer many requests in threads, see `batch`."""
-        return await asyncio.to_thread(self.batch, requests, **options)
-
     def _answer(
         self,
         request: Request,
         context: Mapping[str, str] | None,
         permit: Sequence[str] | None,
         choice: str,
+        parallel: bool,
         bound: Mapping[str, Mapping[str, JSON]],
         start: float,
     ) -> Answer:
-        tools = chosen_tools(self.tools, permit, choice)
+        tools = chosen_tools(self.tools, permit, choice, parallel=parallel)
         messages: list[Any] = [{"role": "system", "content": self._prompt(tools, context)}, *messages_of(request)]
         asked = written = 0
         for attempt in range(self.retries + 1):

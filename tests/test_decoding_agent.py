@@ -128,3 +128,11 @@ def test_a_fake_loads_no_model_library() -> None:
         "print(sorted({'torch', 'transformers', 'llguidance'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_one_call_at_most_where_that_is_asked_for() -> None:
+    tools = ToolSet({"name": "add", "parameters": {"properties": {"n": {"type": "integer"}}}})
+    fake = FakeCaller({"twice": [Call("add", {"n": 1}), Call("add", {"n": 2})]}, tools=tools)
+    assert len(fake("twice").calls) == 2
+    with pytest.raises(InvalidOutputError, match="where one is allowed"):
+        fake("twice", parallel=False)
