@@ -6,7 +6,8 @@ llguidance backend through `generate`, `schematune-slow` the mask without fast-f
 `schematune` with what it also reads ahead. Batches hold different cases, each row with the grammar of its own tools
 (`mixed`); or copies of one case (`shared`), for which all rows share one grammar, or have one each
 (`schematune-own`). Outlines takes one schema for all rows, so it is there at one row and in `shared`. Compiling is not
-timed; the end of a turn is a token that `generate` pays for and schematune does not.
+timed, nor is the kernel that Outlines compiles at its first use (where that fails, torch says so and goes on without); the
+end of a turn is a token that `generate` pays for and schematune does not.
 
 Models: `builtin`, the built-in base, and `qwen3`, a model of Qwen3's shape with 98 million random weights over the same
 tokenizer. Each batch goes through all engines, in turning order; a ratio is that of the medians of one model and number

@@ -1,6 +1,8 @@
 """The speed benchmark: every engine writes the gold tokens, and the figures are there."""
 
+import importlib
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,19 @@ from schematune.schemas.call import Call
 from schematune.schemas.errors import DecodeError
 from schematune.schemas.pair import Pair
 from schematune.schemas.tool import ToolSet
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Outlines' mask kernel run uncompiled: compiling it takes a C++ compiler and many seconds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        module: Any = importlib.import_module("llguidance.torch")
+    kernel = module.apply_token_bitmask_inplace_kernel
+    monkeypatch.setattr(
+        module, "apply_token_bitmask_inplace_kernel", getattr(kernel, "_torchdynamo_orig_callable", kernel)
+    )
+
 
 Loaded = Callable[[str], Base]
 
