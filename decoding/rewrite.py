@@ -7,7 +7,7 @@ less, and the value is checked.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from itertools import combinations
@@ -16,6 +16,7 @@ from typing import Any
 
 import llguidance
 
+from schematune.decoding.pruning import kinds_of, without
 from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.merge import ANNOTATIONS, NEVER, Normal, both
 from schematune.schemas.normal import CHOICES, Document
@@ -33,7 +34,6 @@ _SCALAR = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multip
 _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri", "unknown"}
 _OBJECT = ("properties", "required", "additionalProperties", "patternProperties")
 _ARRAY = ("prefixItems", "items", "minItems", "maxItems")
-_ANY_KIND = ["null", "boolean", "number", "string", "array", "object"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def rewritten(schema: JSON) -> Rewritten:
     written = writer.part(schema, 0)
     definitions = {name: part for name, part in writer.definitions.items() if part is not None}
     while gone := {f"#/$defs/{name}" for name, part in definitions.items() if part is False}:
-        definitions = {name: _without(part, gone) for name, part in definitions.items() if part is not False}
-        written = _without(written, gone)
+        definitions = {name: without(part, gone) for name, part in definitions.items() if part is not False}
+        written = without(written, gone)
     if definitions and isinstance(written, Mapping):
         written = {**written, "$defs": definitions}
     return Rewritten(written, +writer.rewritten, +writer.checked)
@@ -156,7 +156,7 @@ class _Writer:
         return [self.document.chosen(normal, key, reduce(both, some)) for some in sets]
 
     def _is_possible(self, normal: Normal) -> bool:
-        if _kinds(normal) != ["object"]:
+        if kinds_of(normal) != ["object"]:
             return True
         properties = normal.get("properties", {})
         needed = [properties[name] for name in normal.get("required", ()) if name in properties]
@@ -281,7 +281,7 @@ class _Writer:
                 properties[name] = self.document.member({**normal, "additionalProperties": rest}, name)
         written["properties"] = {name: self.part(part, depth + 1) for name, part in properties.items()}
         if any(written["properties"][name] is False for name in required):
-            if "object" in (kinds := _kinds(written)):
+            if "object" in (kinds := kinds_of(written)):
                 return {**written, "type": [kind for kind in kinds if kind != "object"]} if len(kinds) > 1 else False
         if required:
             written["required"] = required
@@ -360,37 +360,9 @@ class _Writer:
         return {**written, "properties": properties, "required": required}
 
 
-def _without(part: JSON, gone: Set[str]) -> JSON:
-    """Write a part without references to definitions that nothing fits: the engine refuses what holds one."""
-    if isinstance(part, list):
-        return [_without(one, gone) for one in part]
-    if not isinstance(part, Mapping):
-        return part
-    if part.get("$ref") in gone:
-        return False
-    left = dict(part)
-    if "anyOf" in left:
-        left["anyOf"] = [way for way in _without(left["anyOf"], gone) if way is not False]
-        if not left["anyOf"]:
-            return False
-    for key in ("properties", "patternProperties"):
-        if key in left:
-            left[key] = {name: _without(one, gone) for name, one in left[key].items()}
-    left |= {key: _without(left[key], gone) for key in ("items", "prefixItems", "additionalProperties") if key in left}
-    if any(left.get("properties", {}).get(name) is False for name in left.get("required", ())):
-        kinds = [kind for kind in _kinds(left) if kind != "object"]
-        return {**left, "type": kinds} if kinds else False
-    return left
-
-
 def _any_of(ways: Iterator[JSON]) -> JSON:
     found = list(ways)
     return found[0] if len(found) == 1 else {"anyOf": found} if found else False
-
-
-def _kinds(written: Mapping[str, JSON]) -> list[str]:
-    kinds = written.get("type", _ANY_KIND)
-    return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
 @lru_cache(maxsize=4096)
