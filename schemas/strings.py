@@ -21,7 +21,7 @@ def text(schema: Normal, name: str, rng: random.Random, today: date, *, bounds: 
     cannot be read.
 
     >>> text({"type": "string", "maxLength": 3}, "title", random.Random(0), date(2026, 1, 1))
-    'Day'
+    'Cho'
     """
     low, high = int(schema.get("minLength", 0)), int(schema.get("maxLength", 100_000))
     if low > high:

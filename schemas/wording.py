@@ -272,6 +272,8 @@ class Worder:
         self, name: str, schema: Mapping[str, JSON], value: Mapping[str, JSON], path: str, root: JSON
     ) -> list[Piece]:
         inner = schema.get("properties", {})
+        if not value:
+            return [Piece(f"with {spoken(name)}", (path,), "said")]
         money = _money(value)
         if money:
             number, currency = money

@@ -37,7 +37,15 @@ def takes(matcher: llguidance.LLMatcher, value: Any) -> bool:
     return matcher.validate_tokens(tokens) == len(tokens) and matcher.consume_tokens(tokens) and matcher.is_accepting()
 
 
-@settings(max_examples=250, deadline=None)
+def whole_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@settings(max_examples=150, deadline=None)
 @given(SCHEMAS, st.lists(VALUES, min_size=2, max_size=6))
 def test_the_mask_lets_all_that_is_valid_through_and_notes_what_else(schema: Any, values: list[Any]) -> None:
     whole = {**ROOT, **schema}
@@ -48,7 +56,8 @@ def test_the_mask_lets_all_that_is_valid_through_and_notes_what_else(schema: Any
         return
     document = Document(found.schema)
     for value in values:
-        taken = takes(matcher, value) or takes(matcher, ordered(value, document.root, document))
+        ways = (value, ordered(value, document.root, document), whole_numbers(value))  # 2.0 is 2
+        taken = any(takes(matcher, way) for way in ways)
         if is_valid(whole, value):
             assert taken, (found.schema, value)
         elif not found.checked:
