@@ -1,7 +1,7 @@
 """How many examples does it take? `python -m schematune.benchmarks.curve --tools FILE --examples FILE --cases FILE`.
 
 Tunes on so many of the examples, with pairs synthesised beside them and without, for several seeds, and scores the
-cases by the tuned short prompt under the grammar. Each run reads the same number of pairs, over and over where there
+cases by the tuned short prompt under the grammar, of a case's own tools where it brings some. Each run reads the same number of pairs, over and over where there
 are few, so what differs is what they teach and not how long. The cases are kept out of all that is tuned on. Each point is
 kept in `--out` once it is there: a run that was cut off goes on. Writes `curve.html`, and prints one JSON object last.
 """
@@ -13,6 +13,7 @@ import random
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = read_examples(options.examples, tools)
         cases = read_cases(options.cases, tools)
         cases = sample(_unseen(cases, known) if options.unseen else cases, options.limit)
-        held_out = Pairs(case.pair for case in cases)
+        held_out = Pairs(replace(case.pair, tools=case.tools.names) if case.own else case.pair for case in cases)
         own, _ = decontaminate(known, held_out)
         settings: dict[str, JSON] = {name: getattr(options, name) for name in ("base", "pairs", "read")}
         points = _measured(options, settings, tools, own, held_out)

@@ -82,7 +82,10 @@ def try_setting(
         seconds = time.perf_counter() - begun
         caller = Caller(adapter, tools=tools, device=device)
         answers = caller.batch(
-            [p.messages for p in held_out], contexts=[p.context or None for p in held_out], size=BATCH
+            [p.messages for p in held_out],
+            contexts=[p.context or None for p in held_out],
+            permits=[p.tools for p in held_out],
+            size=BATCH,
         )
         scores = [score(case, answer) for case, answer in zip(cases_of(held_out, tools), answers, strict=True)]
     figures = {name: value for name, value in aggregate(scores).items() if name in _KEPT}
