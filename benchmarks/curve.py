@@ -1,8 +1,9 @@
 """How many examples does it take? `python -m schematune.benchmarks.curve --tools FILE --examples FILE --cases FILE`.
 
 Tunes on so many of the examples, with pairs synthesised beside them and without, for several seeds, and scores the
-cases by the tuned short prompt under the grammar, of a case's own tools where it brings some. Each run reads the same number of pairs, over and over where there
-are few, so what differs is what they teach and not how long. The cases are kept out of all that is tuned on. Each point is
+cases by the tuned short prompt under the grammar, of a case's own tools where it brings some. Each run reads the same
+number of pairs, over and over where there are few, so what differs is what they teach and not how long. The cases are
+kept out of all that is tuned on. Each point is
 kept in `--out` once it is there: a run that was cut off goes on. Writes `curve.html`, and prints one JSON object last.
 """
 
