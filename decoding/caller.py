@@ -8,7 +8,7 @@ loop free.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -36,8 +36,9 @@ from schematune.decoding.grammar import Grammar
 from schematune.decoding.loop import RETRY_TOKENS, Prefix, decode
 from schematune.decoding.mend import Cuts, mended
 from schematune.decoding.rows import Decoded, Sampling
-from schematune.decoding.stream import Piece, streamed
-from schematune.schemas.call import Answer, Call, Usage
+from schematune.decoding.scores import score_of, scores_of
+from schematune.decoding.stream import Piece, Progress, Run, astreamed, streamed
+from schematune.schemas.call import RESERVED, Answer, Call, Usage
 from schematune.schemas.contract import Contract
 from schematune.schemas.errors import (
     DecodeError,
@@ -191,14 +192,30 @@ class Caller(Calling):
         The last piece carries the answer, which may be an error. Closing the iterator stops the decoding. The rest is as in
         `__call__`.
         """
+        options: Any = {"context": context, "permit": permit, "bound": bound, "choice": choice, "parallel": parallel}
+        return streamed(*self._running(request, **options))
+
+    def astream(self, request: Request, **options: Any) -> AsyncGenerator[Piece, None]:
+        """Answer as `stream` does, as an async iterator that leaves the event loop free."""
+        return astreamed(*self._running(request, **options))
+
+    def _running(
+        self,
+        request: Request,
+        context: Mapping[str, str] | None = None,
+        permit: Sequence[str] | None = None,
+        bound: Mapping[str, JSON] | None = None,
+        choice: str = "auto",
+        parallel: bool = True,
+    ) -> tuple[Run, Grammar | None, Any]:
         values, asked = bound_values(self.tools, bound or {}), self._ask(request, context, permit, choice, parallel)
         held = self.spans is not None and bool(self.spans.apart)  # may be decoded anew as a whole
 
-        def run(progress: Callable[[int, list[int]], None], cancelled: Callable[[], bool]) -> Answer:
+        def run(progress: Progress, cancelled: Callable[[], bool]) -> Answer:
             [decoded] = self._decode([asked], progress=None if held else progress, cancelled=cancelled)
             return self._finish(asked, self._mended(asked, decoded), values)
 
-        return streamed(run, asked.grammar, self.base.tokenizer)
+        return run, asked.grammar, self.base.tokenizer
 
     def prompt_tokens(
         self, request: Request, *, context: Mapping[str, str] | None = None, permit: Sequence[str] | None = None
@@ -333,9 +350,12 @@ class Caller(Calling):
             error = caught
         milliseconds = asked.milliseconds + decoded.milliseconds + (time.perf_counter() - start) * 1000
         usage = Usage(len(asked.tokens), len(decoded.tokens), decoded.passes, milliseconds, decoded.closed)
+        known: Any = {"text": decoded.text, "usage": usage, "score": score_of(decoded)}
         if error is not None:
-            return Answer.failed(error, text=decoded.text, usage=usage)
-        return answered(calls, self.tools, bound, text=decoded.text, usage=usage)
+            return Answer.failed(error, **known)
+        called = bool(calls) and calls[0].name not in RESERVED
+        scores = scores_of(decoded, asked.grammar) if called and asked.grammar else ()
+        return answered(calls, self.tools, bound, scores=scores, **known)
 
     def _checked(self, asked: Asked, decoded: Decoded) -> tuple[Call, ...]:
         if decoded.violations:

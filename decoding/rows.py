@@ -18,7 +18,13 @@ from schematune.decoding.grammar import Grammar
 from schematune.decoding.guard import Guard
 from schematune.schemas.errors import DecodeError
 
-__all__ = ["Decoded", "Row", "Sampling", "allowed_tokens"]
+__all__ = ["Choice", "Decoded", "Row", "Sampling", "allowed_tokens"]
+
+Choice = tuple[int, float, float]
+"""The place of a token that a model chose, its log-probability, and the log of the probability that the mask left."""
+
+_SURE = -0.001
+"""From this log-probability on, what the mask left is taken for all: it is, to within 0.001."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class Decoded:
     the tokens that no model chose, written to end it before the limit or in place of values that kept failing; `undone`
     those that were taken back. `passes` counts the row's forward passes, `forced` the tokens that the grammar gave
     without one, `drafted` those confirmed in the pass of an earlier one; `milliseconds` run from the start of `decode`
-    to the row's end. `logprob` sums the model's own log-probabilities (before the mask) of the tokens that were not
-    forced, the ending included.
+    to the row's end. `choices` are the tokens that the model chose, the ending included: for each its place in `tokens`,
+    its own log-probability (before the mask), and the logarithm of the probability that the mask left.
     """
 
     text: str
@@ -41,10 +47,15 @@ class Decoded:
     forced: int
     drafted: int
     milliseconds: float
-    logprob: float
+    choices: tuple[Choice, ...]
     closed: int = 0
     undone: int = 0
     violations: tuple[str, ...] = ()
+
+    @property
+    def logprob(self) -> float:
+        """The sum of the model's own log-probabilities of the tokens that it chose."""
+        return sum(log for _, log, _ in self.choices)
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,7 @@ class Row:
         """Start the grammar, whose first tokens may be forced."""
         self.generator = torch.Generator().manual_seed(self.sampling.seed) if self.sampling else torch.Generator()
         self.prompt, self._look, self._kept = list(self.block), self.limit - self.limit // 2, -1
-        self._logs: list[tuple[int, float]] = []
+        self._choices: list[Choice] = []
         if self.grammar is not None:
             self.matcher = self.grammar.matcher()
             self.guard = Guard(self.grammar, self.retry_tokens) if self.grammar.watched else None
@@ -144,11 +155,12 @@ class Row:
         ahead, read = self.ahead, 0
         self.passes, self.cached = self.passes + 1, self.cached + len(self.block)
         while True:
-            token = self._choose(logits[read], tops[read])
-            if token is None:
+            chosen = self._choose(logits[read], tops[read])
+            if chosen is None:
                 self._retreat(dead_end=True)
                 break
-            self._logs.append((len(self.tokens), float(logits[read, token] - logits[read].logsumexp(dim=-1))))
+            token, log, left = chosen
+            self._choices.append((len(self.tokens), log, left))
             self._accept(token, stop)
             if self.done or self._kept >= 0:
                 break
@@ -192,20 +204,24 @@ class Row:
         """Read everything again: what was taken back cannot leave the cache."""
         self.cached, self.block = 0, self.prompt + self.tokens
 
-    def _choose(self, logits: torch.Tensor, top: int) -> int | None:
-        """Return the most likely token that the grammar allows, or draw one; None where all were tried."""
+    def _choose(self, logits: torch.Tensor, top: int) -> tuple[int, float, float] | None:
+        """Return the most likely token that the grammar allows, or draw one, with its logs; None where all were tried."""
         barred = self.guard.barred.get(len(self.tokens)) if self.guard is not None else None
+        total = logits.logsumexp(dim=-1)
         if barred:
             logits = logits.clone()
             logits[list(barred)] = float("-inf")
             top = int(logits.argmax())
         # mostly the model's own choice is allowed: asking that is cheaper than the whole mask
         if self.sampling is None and (self.matcher is None or self.matcher.validate_tokens([top]) == 1):
-            return top
+            log = float(logits[top] - total)
+            if log > _SURE or (self.matcher is None and not barred):
+                return top, log, 0.0
         logits = logits if self.matcher is None else _masked(logits, self.matcher)
         if barred and bool(torch.isinf(logits).all()):
             return None
-        return int(logits.argmax()) if self.sampling is None else self.sampling.draw(logits, self.generator)
+        token = int(logits.argmax()) if self.sampling is None else self.sampling.draw(logits, self.generator)
+        return token, float(logits[token] - total), float(logits.logsumexp(dim=-1) - total)
 
     def _accept(self, token: int, stop: frozenset[int]) -> None:
         """Take the chosen token and what the grammar forces after it, or take back what does not fit."""
@@ -249,7 +265,7 @@ class Row:
                 self.written += len(more)
             self._kept = kept if self._kept < 0 else min(self._kept, kept)
             self.tokens = self.tokens[:kept] + more
-            self._logs = [(place, log) for place, log in self._logs if place < kept]
+            self._choices = [choice for choice in self._choices if choice[0] < kept]
             self.matcher, self.finished, self.done = self.grammar.after(self.tokens), False, False
             if not more:
                 return
@@ -272,6 +288,7 @@ class Row:
         """End where the tokens run out: as was last seen to be possible, or cut off."""
         self.finished = self.end is not None
         self.tokens = self.tokens[: self.limit] if self.end is None else self.end
+        self._choices = [choice for choice in self._choices if choice[0] < len(self.tokens) - self.closed]
         self.done = True
 
     def cut(self) -> None:
@@ -338,11 +355,10 @@ class Row:
         """Return what the row came to."""
         text = self.tokenizer.decode(self.tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         counts = self.passes, self.forced, self.drafted
-        logprob = sum(log for _, log in self._logs)
         undone, wrong = (self.guard.spent, self.guard.violations()) if self.guard is not None else (0, ())
         return Decoded(
-            str(text), tuple(self.tokens), self.finished, *counts, self.milliseconds, logprob, self.closed, undone,
-            wrong if self.failed else (),
+            str(text), tuple(self.tokens), self.finished, *counts, self.milliseconds, tuple(self._choices), self.closed,
+            undone, wrong if self.failed else (),
         )  # fmt: skip
 
 

@@ -4,7 +4,8 @@ What a model writes may still be taken back (`schematune.decoding.guard`) or cut
 (`schematune.decoding.closing`). A stream gives out only what will stay; the decoding thread keeps what it gave.
 """
 
-from collections.abc import Callable, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -16,9 +17,11 @@ from schematune.decoding.watch import Watch
 from schematune.schemas.call import Answer
 from schematune.schemas.jsontext import JSON
 
-__all__ = ["Piece", "streamed"]
+__all__ = ["Piece", "Progress", "Run", "astreamed", "streamed"]
 
 Progress = Callable[[int, list[int]], None]
+Run = Callable[[Progress, Callable[[], bool]], Answer]
+_Told = list[int] | Answer | BaseException
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,44 @@ class Piece:
     answer: Answer | None = None
 
 
+class _Work:
+    """A thread that makes an answer, and tells what there is of it."""
+
+    def __init__(self, run: Run, tell: Callable[[_Told], Any]) -> None:
+        self.stopped = Event()
+
+        def work() -> None:
+            try:
+                tell(run(lambda _, tokens: tell(list(tokens)), self.stopped.is_set))
+            except BaseException as error:
+                tell(error)
+
+        self.thread = Thread(target=work, daemon=True)
+        self.thread.start()
+
+
 class _Reader:
     """Turns what has gone out so far into pieces."""
 
     def __init__(self, grammar: Grammar | None, tokenizer: Any) -> None:
         self.grammar, self.tokenizer = grammar, tokenizer
         self.text, self.fields = "", 0
+        self.answer: Answer | None = None
         self.watch = Watch(grammar.checks) if grammar is not None and grammar.schemas else None
 
-    def tokens(self, tokens: list[int]) -> Piece:
-        """Read all tokens so far; half a letter at the end waits."""
-        text = self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return self.read(str(text).rstrip("\ufffd"))
+    def told(self, told: _Told) -> Iterator[Piece]:
+        """Turn all tokens so far, or the answer, into what is new; raise what is an error."""
+        if isinstance(told, BaseException):
+            raise told
+        if isinstance(told, Answer):
+            self.answer = told
+            last = self.read(told.text) if told.error is None else Piece()
+            yield Piece(last.text, last.fields, told)
+            return
+        text = self.tokenizer.decode(told, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        piece = self.read(str(text).rstrip("\ufffd"))  # half a letter at the end waits
+        if piece.text or piece.fields:
+            yield piece
 
     def read(self, text: str) -> Piece:
         """Read the whole text so far."""
@@ -58,33 +87,30 @@ class _Reader:
         return Piece(new, tuple(news))
 
 
-def streamed(
-    run: Callable[[Progress, Callable[[], bool]], Answer], grammar: Grammar | None, tokenizer: Any
-) -> Generator[Piece, None, None]:
+def streamed(run: Run, grammar: Grammar | None, tokenizer: Any) -> Generator[Piece, None, None]:
     """Yield the pieces of an answer that `run` makes in a thread, given what to tell its progress and whether to stop.
 
     Closing the iterator stops the decoding. What `run` raises is raised here.
     """
-    queue: SimpleQueue[list[int] | Answer | BaseException] = SimpleQueue()
-    stopped = Event()
-
-    def work() -> None:
-        try:
-            queue.put(run(lambda _, tokens: queue.put(list(tokens)), stopped.is_set))
-        except BaseException as error:
-            queue.put(error)
-
-    reader, thread = _Reader(grammar, tokenizer), Thread(target=work, daemon=True)
-    thread.start()
+    queue: SimpleQueue[_Told] = SimpleQueue()
+    reader, work = _Reader(grammar, tokenizer), _Work(run, queue.put)
     try:
-        while isinstance(told := queue.get(), list):
-            piece = reader.tokens(told)
-            if piece.text or piece.fields:
-                yield piece
-        if isinstance(told, BaseException):
-            raise told
-        last = reader.read(told.text) if told.error is None else Piece()
-        yield Piece(last.text, last.fields, told)
+        while reader.answer is None:
+            yield from reader.told(queue.get())
     finally:
-        stopped.set()
-        thread.join()
+        work.stopped.set()
+        work.thread.join()
+
+
+async def astreamed(run: Run, grammar: Grammar | None, tokenizer: Any) -> AsyncGenerator[Piece, None]:
+    """Yield the same as `streamed` without blocking the event loop; cancelling the task stops the decoding, too."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[_Told]()
+    reader = _Reader(grammar, tokenizer)
+    work = _Work(run, lambda told: loop.call_soon_threadsafe(queue.put_nowait, told))
+    try:
+        while reader.answer is None:
+            for piece in reader.told(await queue.get()):
+                yield piece
+    finally:
+        work.stopped.set()
+        await asyncio.to_thread(work.thread.join)

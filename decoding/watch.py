@@ -75,6 +75,7 @@ class Watch:
         self.complete = 0
         self.settled = 0  # the bytes that nothing to come can make wrong
         self.news: list[tuple[int, Path, JSON]] = []  # members and elements of the values, and these, as they completed
+        self.spans: list[tuple[int, int]] = []  # where each of these stands in the bytes
         self._place, self._inside = 0, False
         if data:
             self._read(data, checking=False)
@@ -223,6 +224,7 @@ class Watch:
                 return self._placed(path + found[0], found[1])
         if len(self.frames) < 2:
             self.news.append((self.complete, path, value))
+            self.spans.append((self.places[path][0], self.places[path][1]))
             if top or self.frames[0].normal.keys() <= _SETTLING:
                 self.settled = self._place
         if top:

@@ -5,6 +5,7 @@ serves the request, `ask` names the required arguments that the request leaves o
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from schematune.schemas.errors import DecodeError, SchematuneError
 from schematune.schemas.jsontext import JSON, compact, digest
 
-__all__ = ["ASK", "CHOICES", "NO_TOOL", "RESERVED", "Answer", "Call", "Status", "Usage"]
+__all__ = ["ASK", "CHOICES", "NO_TOOL", "RESERVED", "Answer", "Call", "Score", "Status", "Usage"]
 
 NO_TOOL = "no_tool"
 ASK = "ask"
@@ -86,12 +87,38 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Score:
+    """How sure the model was of an answer, or of one argument in it.
+
+    `logprob` is the model's own log-probability of the tokens that it chose, summed; `allowed` the log of the
+    probability that the mask left at these choices, summed: 0 where it barred nothing that the model would have written.
+    `tokens` counts the choices, `given` the tokens that nobody chose: forced by the grammar, or written to end in time.
+    They have probability one under the grammar, and none of their own.
+
+    >>> round(Score(logprob=-1.2, allowed=-0.7, tokens=5).probability, 2)
+    0.61
+    """
+
+    logprob: float = 0.0
+    allowed: float = 0.0
+    tokens: int = 0
+    given: int = 0
+
+    @property
+    def probability(self) -> float:
+        """The probability of these tokens among all that the grammar allows."""
+        return min(1.0, math.exp(self.logprob - self.allowed))
+
+
+@dataclass(frozen=True)
 class Answer:
     """What came of one request: valid calls, or why not.
 
     `status` is `"called"`, `"ask"` (then `tool` and `missing` are set), `"no_tool"`, or `"error"`
     (then `error` is set and `calls` is empty). `text` is the completion as decoded. By tool, `bound` holds
-    the arguments that the program gave, `unbound` the names of those that it did not give.
+    the arguments that the program gave, `unbound` the names of those that it did not give. `score` tells how sure the
+    model was of the whole; `scores`, a mapping for each of `calls`, of its arguments by name. Where a model elsewhere answered
+    there is none, and none by argument where the output was free.
 
     >>> Answer.of([Call.ask("book", ["date"])]).missing
     ('date',)
@@ -104,6 +131,8 @@ class Answer:
     text: str = ""
     usage: Usage = Usage()
     error: SchematuneError | None = None
+    score: Score | None = field(default=None, compare=False)
+    scores: tuple[Mapping[str, Score], ...] = field(default=(), repr=False, compare=False)
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict, repr=False, compare=False)
     bound: Mapping[str, JSON] = field(default_factory=dict, repr=False, compare=False)
     unbound: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False, compare=False)

@@ -18,7 +18,7 @@ The value types load at once; what needs a model loads torch when it is first us
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from schematune.schemas.call import Answer, Call, Usage
+from schematune.schemas.call import Answer, Call, Score, Usage
 from schematune.schemas.errors import (
     ContractError,
     DecodeError,
@@ -77,6 +77,7 @@ __all__ = [
     "Sampling",
     "SchemaError",
     "SchematuneError",
+    "Score",
     "Scrubber",
     "Structured",
     "Teacher",

@@ -164,7 +164,7 @@ def _free(tiny_loaded: Loaded, monkeypatch: pytest.MonkeyPatch, text: str, **opt
     from schematune.decoding import caller as module
     from schematune.decoding.rows import Decoded
 
-    said = Decoded(text, (1, 2), True, 2, 0, 0, 1.0, 0.0)
+    said = Decoded(text, (1, 2), True, 2, 0, 0, 1.0, ())
     monkeypatch.setattr(module, "decode", lambda model, tokenizer, prompts, grammars, **rest: [said] * len(prompts))
     tools = options.pop("tools", ONE)
     return Caller(tools=tools, base=tiny_loaded("builtin"), constrained=False)("hm", **options)

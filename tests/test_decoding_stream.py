@@ -1,6 +1,8 @@
 """Streams: what goes out stays, and all of it together is the answer."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -81,3 +83,53 @@ def test_a_stream_ends_with_the_error_of_its_answer(tiny_loaded: Loaded) -> None
     with pytest.raises(SchemaError):
         caller.stream("hm", choice="nothing")
     assert json.dumps([piece.text for piece in caller.stream("hm", choice="none")])
+
+
+def test_an_async_stream_gives_the_same_and_leaves_the_loop_free(tiny_loaded: Loaded) -> None:
+    caller = Caller(tools=FORM, base=tiny_loaded("builtin"), max_new_tokens=200, sampling=Sampling(seed=1))
+    plain = list(caller.stream("hm", choice="form"))
+
+    async def both() -> tuple[str, Any, int]:
+        turns, done = 0, asyncio.Event()
+
+        async def count() -> None:
+            nonlocal turns
+            while not done.is_set():
+                turns += 1
+                await asyncio.sleep(0.001)
+
+        counting = asyncio.create_task(count())
+        pieces = [piece async for piece in caller.astream("hm", choice="form")]
+        done.set()
+        await counting
+        return "".join(piece.text for piece in pieces), pieces[-1].answer, turns
+
+    text, answer, turns = asyncio.run(both())
+    assert text == "".join(piece.text for piece in plain) and answer.calls == plain[-1].answer.calls  # type: ignore[union-attr]
+    assert turns > 3
+
+
+def test_cancelling_an_async_stream_stops_the_decoding(tiny_loaded: Loaded) -> None:
+    long = {"name": "f", "parameters": {"properties": {"n": {"type": "string", "minLength": 9000}}, "minProperties": 1}}
+    caller = Caller(tools=long, base=tiny_loaded("builtin"), max_new_tokens=9000)
+
+    async def read() -> None:
+        async for _ in caller.astream("hm", choice="f"):
+            pass
+
+    async def cancel() -> int:
+        before, task = threading.active_count(), asyncio.create_task(read())
+        await asyncio.sleep(0.3)
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return threading.active_count() - before
+
+    assert asyncio.run(cancel()) <= 1  # a worker of the event loop's own may stay
+
+
+def test_an_async_stream_raises_what_is_wrong_with_the_request(tiny_loaded: Loaded) -> None:
+    caller = Caller(tools=FORM, base=tiny_loaded("builtin"))
+    with pytest.raises(SchemaError, match="nobody"):
+        caller.astream("hm", permit=["nobody"])
