@@ -9,6 +9,8 @@ import copy
 import hashlib
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,17 @@ from schematune.schemas.errors import ContractError, ModelError
 from schematune.schemas.render import Renderer
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["WEIGHTS", "Adapter", "attach", "serving_base", "weights_digest"]
+__all__ = [
+    "WEIGHTS",
+    "Adapter",
+    "attach",
+    "check_base",
+    "fitting",
+    "renderer_of",
+    "serving_base",
+    "toolset_of",
+    "weights_digest",
+]
 
 WEIGHTS = "adapter_model.safetensors"
 """The weights of a LoRA adapter."""
@@ -103,6 +115,8 @@ def serving_base(
     a base that cannot be loaded.
     """
     contract = adapter.contract
+    if isinstance(base, Base) and base.adapter:
+        return base  # it holds the adapter already
     if contract.kind == "full":
         return replace(load_base(adapter.path, device=device, form=contract.form), name=contract.base)
     if isinstance(base, Base):
@@ -113,16 +127,37 @@ def serving_base(
         except ModelError as error:
             fix = f"{error.fix}; or say where the base is: base=..." if base is None else error.fix
             raise ModelError(error.what, where=error.where, fix=fix) from error
-    if loaded.fingerprint != contract.base_fingerprint:
+    check_base(adapter, loaded)
+    if isinstance(base, Base):
+        loaded = replace(base, model=copy.deepcopy(base.model), renderer=renderer_of(base, contract))
+    return attach(loaded, adapter, merge=merge)
+
+
+def check_base(adapter: Adapter, base: Base) -> None:
+    """Raise `ContractError` where `adapter` was tuned on another base."""
+    contract = adapter.contract
+    if base.fingerprint != contract.base_fingerprint:
         raise ContractError(
             f"tuned on the base {contract.base} ({contract.base_fingerprint[:12]}), "
-            f"but {loaded.name} is another one ({loaded.fingerprint[:12]})",
+            f"but {base.name} is another one ({base.fingerprint[:12]})",
             where=str(adapter.path),
-            fix=f"give the base it was tuned on (base=...), or tune again on {loaded.name}",
+            fix=f"give the base it was tuned on (base=...), or tune again on {base.name}",
         )
-    if isinstance(base, Base):
-        loaded = replace(base, model=copy.deepcopy(base.model), renderer=_renderer(base, contract))
-    return attach(loaded, adapter, merge=merge)
+
+
+@contextmanager
+def fitting(adapter: Adapter) -> Iterator[None]:
+    """Turn whatever PEFT raises or warns of on loading `adapter` into a `ContractError`."""
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        warnings.filterwarnings("error", message="Found missing adapter keys")  # PEFT only warns
+        try:
+            yield
+        except Exception as error:  # whatever a file that does not fit makes PEFT raise
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ContractError(
+                f"the adapter does not fit the base: {reason}", where=str(adapter.path), fix="tune again"
+            ) from error
 
 
 def attach(base: Base, adapter: Adapter, *, merge: bool = True) -> Base:
@@ -132,19 +167,21 @@ def attach(base: Base, adapter: Adapter, *, merge: bool = True) -> Base:
     """
     from peft import PeftModel
 
-    with quiet(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-        warnings.filterwarnings("error", message="Found missing adapter keys")  # PEFT only warns
-        try:
-            tuned = PeftModel.from_pretrained(base.model, str(adapter.path), is_trainable=False)
-        except Exception as error:  # whatever a file that does not fit makes PEFT raise
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ContractError(
-                f"the adapter does not fit the base: {reason}", where=str(adapter.path), fix="tune again"
-            ) from error
+    with fitting(adapter):
+        tuned = PeftModel.from_pretrained(base.model, str(adapter.path), is_trainable=False)
     model: Any = tuned.merge_and_unload() if merge else tuned.get_base_model()
     return replace(base, model=model.eval())
 
 
-def _renderer(base: Base, contract: Contract) -> Renderer:
+def renderer_of(base: Base, contract: Contract) -> Renderer:
+    """Return the base's renderer in the form of calls that the contract names."""
     return base.renderer if base.renderer.form == contract.form else Renderer(base.tokenizer, contract.form)
+
+
+def toolset_of(tools: Any, contract: Contract) -> ToolSet | None:
+    """Read the tools given beside an adapter as its contract has them: parallel or not, the same arguments bound."""
+    if tools is None or isinstance(tools, ToolSet):
+        return tools
+    plain = ToolSet(tools, parallel=contract.parallel)
+    bound = [name for name in contract.bound_names if any(name in tool.properties for tool in plain)]
+    return ToolSet(tools, parallel=contract.parallel, bound=bound) if bound else plain

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Asked",
     "Request",
+    "Row",
     "answered",
     "bound_values",
     "checked",
@@ -30,9 +31,17 @@ Request = str | Sequence[Message]
 """A request: its text, or OpenAI messages (tool results included) that end with what is to be answered."""
 
 
+Row = tuple[Request, Mapping[str, str] | None, Sequence[str] | None]
+"""A request of a batch, its context, and the tools that are permitted."""
+
+
 @dataclass(frozen=True)
 class Asked:
-    """One request, ready to decode; `tokens` is the whole prompt, `milliseconds` what getting ready took."""
+    """One request, ready to decode.
+
+    `tokens` is the whole prompt, `milliseconds` what getting ready took; `adapter` the one that is to answer, of those that a
+    model holds.
+    """
 
     tools: ToolSet
     choice: str
@@ -43,6 +52,7 @@ class Asked:
     limit: int
     grammar: "Grammar | None" = None
     milliseconds: float = 0.0
+    adapter: str = ""
 
 
 def messages_of(request: Request) -> list[Message]:
@@ -130,7 +140,7 @@ def rows_of(
     requests: Sequence[Request],
     contexts: Sequence[Mapping[str, str] | None] | None,
     permits: Sequence[Sequence[str] | None] | None,
-) -> list[tuple[Request, Mapping[str, str] | None, Sequence[str] | None]]:
+) -> list[Row]:
     """Return the requests of a batch, each with its context and its permit; raises `DecodeError` for other lengths."""
     contexts = [None] * len(requests) if contexts is None else contexts
     permits = [None] * len(requests) if permits is None else permits

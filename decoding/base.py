@@ -48,7 +48,8 @@ class Base:
     """A loaded base.
 
     `name` is what was asked for, `model` is in eval mode on its device, `fingerprint` identifies weights,
-    vocabulary and chat template, `context` counts the tokens that it can read, prompt and output together.
+    vocabulary and chat template, `context` counts the tokens that it can read, prompt and output together. `adapter` is the
+    one of several in the model that this base speaks through (`schematune.decoding.callers`).
     """
 
     name: str
@@ -57,6 +58,7 @@ class Base:
     renderer: Renderer
     fingerprint: str
     context: int
+    adapter: str = ""
 
     @cached_property
     def stop(self) -> frozenset[int]:

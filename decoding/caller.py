@@ -17,10 +17,11 @@ from typing import Any, Literal
 import torch
 from rapidfuzz import fuzz, process, utils
 
-from schematune.decoding.adapter import Adapter, serving_base
+from schematune.decoding.adapter import Adapter, serving_base, toolset_of
 from schematune.decoding.asked import (
     Asked,
     Request,
+    Row,
     answered,
     bound_values,
     checked,
@@ -39,7 +40,6 @@ from schematune.decoding.rows import Decoded, Sampling
 from schematune.decoding.scores import score_of, scores_of
 from schematune.decoding.stream import Piece, Progress, Run, astreamed, streamed
 from schematune.schemas.call import RESERVED, Answer, Call, Usage
-from schematune.schemas.contract import Contract
 from schematune.schemas.errors import (
     DecodeError,
     InvalidOutputError,
@@ -53,7 +53,7 @@ from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Message, Pair, said_in
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["Caller", "Request"]
+__all__ = ["Caller", "Request", "answers_of"]
 
 _LEAST_PREFIX = 8
 _MOST_PREFIXES = 4
@@ -104,7 +104,7 @@ class Caller(Calling):
         self.adapter = Adapter.load(adapter) if isinstance(adapter, str | Path) else adapter
         self.spans = self.adapter.contract.spans if self.adapter and engine == "llguidance" else None
         if self.adapter is not None:
-            self.tools = self.adapter.rebound(_toolset(tools, self.adapter.contract))
+            self.tools = self.adapter.rebound(toolset_of(tools, self.adapter.contract))
             self.base = serving_base(self.adapter, base, device=device, merge=merge)
         elif tools is None:
             raise SchemaError("neither an adapter nor tools", where="Caller", fix="give an adapter, or tools=...")
@@ -135,20 +135,8 @@ class Caller(Calling):
         A request that fails is an answer with status `"error"` in its place. Raises `DecodeError` only where
         the lists differ in length, and `SchemaError` for a bound argument that no tool has.
         """
-        rows = rows_of(requests, contexts, permits)
-        values = bound_values(self.tools, bound or {})
-        answers: dict[int, Answer] = {}
-        ready: dict[int, Asked] = {}
-        for place, row in enumerate(rows):
-            try:
-                ready[place] = self._ask(*row, choice, parallel)
-            except SchematuneError as error:
-                answers[place] = Answer.failed(error)
-        for group in groups_of(ready, size):
-            decoded = self._decode([ready[place] for place in group])
-            for place, result in zip(group, decoded, strict=True):
-                answers[place] = self._finish(ready[place], self._mended(ready[place], result), values)
-        return [answers[place] for place in range(len(requests))]
+        rows, values = rows_of(requests, contexts, permits), bound_values(self.tools, bound or {})
+        return answers_of([(self, row, values) for row in rows], choice=choice, parallel=parallel, size=size)
 
     def best(
         self,
@@ -246,7 +234,8 @@ class Caller(Calling):
             )
         said: Any = {"request": said_in(messages), "now": (context or {}).get("now", "")}
         prefix = self._prefix(tokens, context, permit, tools) if self.cache_prefix else None
-        asked = Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=min(self.max_new_tokens, room))
+        limit, adapter = min(self.max_new_tokens, room), self.base.adapter
+        asked = Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=limit, adapter=adapter)
         grammar = self._grammar(asked) if self.constrained else None
         return replace(asked, grammar=grammar, milliseconds=(time.perf_counter() - start) * 1000)
 
@@ -286,7 +275,8 @@ class Caller(Calling):
                 for text, known in zip(("a", "Z 9"), contexts, strict=True)
             )
             common = [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False))]
-            self._prefixes[key] = Prefix.of(self.base.model, common) if len(common) >= _LEAST_PREFIX else None
+            long = len(common) >= _LEAST_PREFIX
+            self._prefixes[key] = Prefix.of(self.base.model, common, self.base.adapter) if long else None
             while len(self._prefixes) > _MOST_PREFIXES:
                 self._prefixes.popitem(last=False)
         prefix = self._prefixes[key]
@@ -311,6 +301,7 @@ class Caller(Calling):
                     habits=self._habits,
                     sampling=sampling or self.sampling,
                     retry_tokens=self.retry_tokens,
+                    adapters=[one.adapter for one in asked],
                     **more,
                 )
             )
@@ -377,10 +368,24 @@ class Caller(Calling):
         return checked(calls, asked.tools, asked.choice, text=decoded.text, fix=fix)
 
 
-def _toolset(tools: Any, contract: Contract) -> ToolSet | None:
-    """Read the tools given beside an adapter as its contract has them: parallel or not, the same arguments bound."""
-    if tools is None or isinstance(tools, ToolSet):
-        return tools
-    plain = ToolSet(tools, parallel=contract.parallel)
-    bound = [name for name in contract.bound_names if any(name in tool.properties for tool in plain)]
-    return ToolSet(tools, parallel=contract.parallel, bound=bound) if bound else plain
+def answers_of(
+    rows: Sequence[tuple[Caller, Row, Mapping[str, Mapping[str, JSON]]]],
+    *,
+    choice: str,
+    parallel: bool,
+    size: int,
+) -> list[Answer]:
+    """Answer requests, each by its caller with its bound values, together: the callers' bases share one model."""
+    answers: dict[int, Answer] = {}
+    ready: dict[int, Asked] = {}
+    for place, (caller, row, _) in enumerate(rows):
+        try:
+            ready[place] = caller._ask(*row, choice, parallel)
+        except SchematuneError as error:
+            answers[place] = Answer.failed(error)
+    for group in groups_of(ready, size):
+        decoded = rows[group[0]][0]._decode([ready[place] for place in group])
+        for place, result in zip(group, decoded, strict=True):
+            caller, _, values = rows[place]
+            answers[place] = caller._finish(ready[place], caller._mended(ready[place], result), values)
+    return [answers[place] for place in range(len(rows))]

@@ -41,10 +41,10 @@ class Prefix:
         self.cache = cache
 
     @classmethod
-    def of(cls, model: PreTrainedModel, tokens: Sequence[int]) -> "Prefix":
-        """Run `model` over `tokens` (at least one)."""
+    def of(cls, model: PreTrainedModel, tokens: Sequence[int], adapter: str = "") -> "Prefix":
+        """Run `model` over `tokens` (at least one), through `adapter` where it holds several."""
         with torch.inference_mode():
-            feed = _Feed(model, 1)
+            feed = _Feed(model, [adapter])
             feed([list(tokens)])
         return cls(tokens, feed.cache)
 
@@ -73,6 +73,7 @@ def decode(
     habits: Habits | None = None,
     sampling: Sampling | Sequence[Sampling | None] | None = None,
     retry_tokens: int = RETRY_TOKENS,
+    adapters: Sequence[str] = (),
     cancelled: Callable[[], bool] | None = None,
     progress: Callable[[int, list[int]], None] | None = None,
 ) -> list[Decoded]:
@@ -83,7 +84,8 @@ def decode(
     from their prompts several tokens a pass, where the model's attention allows it, and guess by the `habits` of
     earlier completions, to which these are added; the result is the same. Greedy, unless `sampling` (one, or one for
     each row) says how tokens are drawn; a row draws the same alone and in a batch. What the mask does not hold is checked
-    as it is written, and taken back where it does not fit, up to `retry_tokens` tokens a row. `cancelled` is asked after
+    as it is written, and taken back where it does not fit, up to `retry_tokens` tokens a row. `adapters` names the one that
+    reads each row, for a model that takes PEFT's `adapter_names`. `cancelled` is asked after
     each pass; once it says so, all rows end as shortly as they can. `progress` is told the number of a row and its tokens
     so far that will stay, whenever there are more of them.
     """
@@ -92,8 +94,10 @@ def decode(
     draws = [sampling] * len(prompts) if sampling is None or isinstance(sampling, Sampling) else list(sampling)
     together = can_batch(model)
     rows = [
-        Row(list(prompt), grammar, limit, tokenizer, drawn, retry_tokens)
-        for prompt, grammar, limit, drawn in zip(prompts, grammars, limits, draws, strict=True)
+        Row(list(prompt), grammar, limit, tokenizer, drawn, retry_tokens, adapter)
+        for prompt, grammar, limit, drawn, adapter in zip(
+            prompts, grammars, limits, draws, adapters or [""] * len(prompts), strict=True
+        )
     ]
     for number, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):
         row.progress = partial(progress, number) if progress is not None else None
@@ -110,11 +114,14 @@ def decode(
 
 
 @torch.inference_mode()
-def log_likelihoods(model: PreTrainedModel, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> list[float]:
+def log_likelihoods(
+    model: PreTrainedModel, prompt: Sequence[int], completions: Sequence[Sequence[int]], adapter: str = ""
+) -> list[float]:
     """Return the model's log-likelihood of each completion (at least one token) of a prompt, in one pass."""
     longest = max(map(len, completions))
     rows = [[*prompt, *tokens, *[0] * (longest - len(tokens))] for tokens in completions]  # causal: padding is unseen
-    options = {"logits_to_keep": longest + 1} if _takes(model, "logits_to_keep") else {}
+    options: dict[str, Any] = {"logits_to_keep": longest + 1} if _takes(model, "logits_to_keep") else {}
+    options |= {"adapter_names": [adapter] * len(rows)} if adapter else {}
     output: Any = model(input_ids=torch.tensor(rows, device=model.device), use_cache=False, **options)
     logs = output.logits[:, -longest - 1 : -1].float().log_softmax(dim=-1)
     return [
@@ -151,7 +158,7 @@ def _decode(
 ) -> None:
     """Decode `rows` together, until all are done."""
     active = [row for row in rows if not row.done]
-    feed = _Feed(model, len(active), prefix) if active else None
+    feed = _Feed(model, [row.adapter for row in active], prefix) if active else None
     while feed is not None and any(not row.done for row in active):
         going = [place for place, row in enumerate(active) if not row.done]
         if 2 * len(going) <= len(active):  # rows that are done cost as much as others: leave them behind
@@ -185,8 +192,9 @@ class _Feed:
     (rows, kept, vocabulary). An empty block leaves its row as it is; its logits mean nothing.
     """
 
-    def __init__(self, model: PreTrainedModel, rows: int, prefix: Prefix | None = None) -> None:
-        self.model, self.rows, self.prefix = model, rows, prefix
+    def __init__(self, model: PreTrainedModel, adapters: list[str], prefix: Prefix | None = None) -> None:
+        self.model, self.adapters, self.prefix = model, adapters, prefix
+        rows = self.rows = len(adapters)
         self.cache = prefix.fresh(rows) if prefix else None
         self.counts = [len(prefix.tokens) if prefix else 0] * rows
         self.holes = torch.ones((rows, self.counts[0]), dtype=torch.long, device=model.device)
@@ -207,7 +215,8 @@ class _Feed:
             ]
             inputs |= {"attention_mask": self.holes, "position_ids": torch.tensor(places, device=device)}
         self.counts = [count + len(block) for block, count in zip(blocks, self.counts, strict=True)]
-        options = {"logits_to_keep": kept} if self.keeps else {}
+        options: dict[str, Any] = {"logits_to_keep": kept} if self.keeps else {}
+        options |= {"adapter_names": self.adapters} if any(self.adapters) else {}
         output: Any = self.model(past_key_values=self.cache, use_cache=True, **inputs, **options)
         self.cache = output.past_key_values
         logits: torch.Tensor = output.logits[:, -kept:]
@@ -238,4 +247,5 @@ class _Feed:
             self.cache.batch_select_indices(chosen)
         self.holes = self.holes[chosen]
         self.counts = [self.counts[place] for place in places]
+        self.adapters = [self.adapters[place] for place in places]
         self.rows = len(places)

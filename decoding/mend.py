@@ -79,7 +79,7 @@ def mended(
         if not tried:
             break
         passes += sum(one.passes for one, _ in tried)
-        scores = log_likelihoods(base.model, prompt, [one.tokens for one, _ in tried])
+        scores = log_likelihoods(base.model, prompt, [one.tokens for one, _ in tried], base.adapter)
         best, cuts = tried[scores.index(max(scores))]
         found = first_clash(rules, tools, base.renderer.parse(best.text), request)
     milliseconds = first.milliseconds + (time.perf_counter() - start) * 1000

@@ -98,7 +98,7 @@ class Row:
     """One row in the making; `block` holds the tokens that the next pass reads, `ahead` the draft after them.
 
     `cached` is the number of tokens of the prompt and the completion that the model has read; `retry_tokens` how many of
-    the completion may be taken back.
+    the completion may be taken back; `adapter` the one that reads it, of those that the model holds.
     """
 
     block: list[int]
@@ -107,6 +107,7 @@ class Row:
     tokenizer: PreTrainedTokenizerBase
     sampling: Sampling | None = None
     retry_tokens: int = 0
+    adapter: str = ""
     drafts: Drafts | None = None
     habits: Habits | None = None
     end: list[int] | None = None

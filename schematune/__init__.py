@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from schematune.decoding.agent import ToolRun, arun_tools, run_tools
     from schematune.decoding.base import Base, load_base
     from schematune.decoding.caller import Caller
+    from schematune.decoding.callers import Callers
     from schematune.decoding.fake import FakeCaller
     from schematune.decoding.remote import RemoteCaller
     from schematune.decoding.rows import Sampling
@@ -59,6 +60,7 @@ __all__ = [
     "Base",
     "Call",
     "Caller",
+    "Callers",
     "ContractError",
     "DecodeError",
     "DriftError",
@@ -103,6 +105,7 @@ _LATER = {
     "Adapter": "schematune.decoding.adapter",
     "Base": "schematune.decoding.base",
     "Caller": "schematune.decoding.caller",
+    "Callers": "schematune.decoding.callers",
     "FakeCaller": "schematune.decoding.fake",
     "RemoteCaller": "schematune.decoding.remote",
     "Report": "schematune.benchmarks.compare",
