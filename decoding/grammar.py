@@ -147,6 +147,16 @@ class Grammar:
             )
         return tuple(f"{name}: {key}" for name, schema in self.schemas.items() for key in guided(schema).checked)
 
+    def account(self) -> dict[str, dict[str, str]]:
+        """Tell of each schema, by its tool's name, which keywords are `"enforced"`, `"rewritten"` or `"checked"`.
+
+        Enforced and rewritten ones are held by the mask, the others checked while decoding. `"refused"` there is none: no
+        grammar is made then (`schematune.decoding.guided.account` tells of any schema).
+        """
+        if self.engine != "llguidance":
+            return {name: dict.fromkeys(keywords(schema), "checked") for name, schema in self.schemas.items()}
+        return {name: guided(schema).account(schema) for name, schema in self.schemas.items()}
+
     @cached_property
     def watched(self) -> tuple[tuple[bytes, Checks], ...]:
         """What is checked while decoding: the text before a value, and its checks; nothing where the mask holds all."""
@@ -200,7 +210,7 @@ class Grammar:
 
         `base` is a base, or a model of Outlines. What the schema refers to outside of itself is taken from `documents`,
         schemas by their URI; nothing is fetched. Without `formats` they are notes, as the drafts from 2019-09 on have
-        it by default. `schematune.decoding.guided.guided(schema).account(schema)` tells what the mask enforces.
+        it by default. `account()` tells what the mask enforces.
         """
         if not isinstance(schema, Mapping | bool):
             raise SchemaError("a schema is an object or a boolean", where="schema", fix="give a JSON Schema")

@@ -293,6 +293,11 @@ def test_what_the_engine_refuses_is_left_to_the_validator(tiny_loaded: Loaded) -
     assert not takes(grammar, base, '{"name":"f","arguments":{"ids":["x"]}}')
     assert Grammar.of(TOOLS, base).unenforced == ("book.table-2: format",)  # its date may be 30 February
     assert Grammar.of(ToolSet(CLOCK), base).unenforced == ()
+    told = grammar.account()
+    assert {kind for part in told.values() for kind in part.values()} == {"enforced", "checked"}
+    assert {f"{name}: {key}" for name, part in told.items() for key, kind in part.items() if kind == "checked"} == set(
+        grammar.unenforced
+    )
 
 
 def test_a_schema_without_a_grammar_names_the_tool(tiny_loaded: Loaded) -> None:
