@@ -6,7 +6,8 @@ complete.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Set
 from functools import cached_property, lru_cache
 
 from schematune.schemas.errors import SchematuneError
@@ -27,6 +28,8 @@ HELD = ANNOTATIONS | {"type", "properties", "required", "additionalProperties", 
 """Keywords that the mask and the checks of the parts hold between them."""
 
 _DEEPEST = 6
+_CHOICES = ("anyOf", "oneOf", "allOf")
+_ODD_MOMENT = re.compile(r"^0000-|^[-\d]+t|\dz$|:60")  # RFC 3339 allows them: year 0, small letters, leap seconds
 _ELSEWHERE = ("enum", "const", "$ref", "anyOf", "oneOf", "allOf")  # what says elsewhere what may come
 
 
@@ -95,8 +98,8 @@ class Checks:
         """Return where a value does not fit and why, as deep as that can be told; None where it fits."""
         try:
             if validator is None or validator.is_valid(value):
-                uneven = "multipleOf" in normal and not _is_multiple(value, normal["multipleOf"])
-                return ((), f"{value} is no multiple of {normal['multipleOf']} in binary fractions") if uneven else None
+                doubt = _doubt(normal, value)
+                return ((), doubt) if doubt else None
             return self._explained(normal, value, validator, 0)
         except (ValueError, OverflowError, RecursionError) as error:  # a text that is no Unicode, say
             return (), f"cannot be checked: {error}"
@@ -117,6 +120,17 @@ class Checks:
         return tuple(first.instance_path), str(first.message)[:300]
 
 
+def _doubt(normal: Normal, value: JSON) -> str:
+    """Tell what other validators than this one would not take, empty where there is no doubt."""
+    if "multipleOf" in normal and not _is_multiple(value, normal["multipleOf"]):
+        return f"{value} is no multiple of {normal['multipleOf']} in binary fractions"
+    if isinstance(value, str) and _ODD_MOMENT.search(value):
+        ways = [normal, *(way for key in _CHOICES for way in normal.get(key, ()) if isinstance(way, Mapping))]
+        if any(way.get("format") in ("date", "date-time") for way in ways):
+            return f"{value} is a date or time that not every reader takes"
+    return ""
+
+
 def _is_multiple(value: JSON, unit: float) -> bool:
     """Tell whether a number is a multiple for those, too, that divide binary fractions: 20102266444.92 is none of 0.01."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -133,21 +147,24 @@ def checks_of(text: str) -> Checks:
     return Checks(strict_loads(text))
 
 
-def is_open(schema: JSON) -> bool:
+def is_open(schema: JSON, *, endless: bool = False) -> bool:
     """Tell whether a mask that holds all of a schema still lets through what is none: a name twice, or a number too large.
+
+    With `endless`, an integer that has no bounds counts: of more than 4,300 digits it is none that Python reads.
 
     >>> is_open({"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": False})
     False
     """
-    return any(_lets_names_through(part) or _lets_large_numbers_through(part) for part in _parts(schema))
+    kinds = {"number", "integer"} if endless else {"number"}
+    return any(_lets_names_through(part) or _lets_large_numbers_through(part, kinds) for part in _parts(schema))
 
 
-def _lets_large_numbers_through(part: JSON) -> bool:
+def _lets_large_numbers_through(part: JSON, large: Set[str]) -> bool:
     """Tell whether a number may be out of range, or a multiple that binary fractions do not make one."""
     if not isinstance(part, Mapping) or any(key in part for key in _ELSEWHERE):
         return False
     kinds = part.get("type", "number")
-    if kinds != "number" and "number" not in kinds:
+    if large.isdisjoint([kinds] if isinstance(kinds, str) else kinds):
         return False
     low, high = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
     return "multipleOf" in part or not all(any(key in part for key in keys) for keys in (low, high))

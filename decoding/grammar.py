@@ -157,11 +157,11 @@ class Grammar:
             return {name: dict.fromkeys(keywords(schema), "checked") for name, schema in self.schemas.items()}
         return {name: guided(schema).account(schema) for name, schema in self.schemas.items()}
 
-    @cached_property
-    def watched(self) -> tuple[tuple[bytes, Checks], ...]:
-        """What is checked while decoding: the text before a value, and its checks; nothing where the mask holds all."""
-        needed = self.engine != "llguidance" or any(_needs_checks(compact(schema)) for schema in self.schemas.values())
-        return self.checks if needed else ()
+    def is_watched(self, limit: int) -> bool:
+        """Tell whether an output of up to `limit` tokens is checked while it is decoded, or the mask holds all."""
+        if self.engine != "llguidance":
+            return bool(self.schemas)
+        return any(_needs_checks(compact(schema), limit > _ENDLESS) for schema in self.schemas.values())
 
     @cached_property
     def checks(self) -> tuple[tuple[bytes, Checks], ...]:
@@ -293,6 +293,7 @@ def special_tokens(
 _LOCK = Lock()
 _COMPILED: OrderedDict[tuple[int, str, str], tuple[Engine, Any]] = OrderedDict()
 _MOST_COMPILED = 128
+_ENDLESS = 512  # tokens that could hold an integer too long to be read
 
 
 def _compile(engine: Engine, kind: str, text: str, keep: bool) -> Any:
@@ -330,10 +331,10 @@ class _Literals:
 
 
 @lru_cache(maxsize=1024)
-def _needs_checks(schema: str) -> bool:
+def _needs_checks(schema: str, endless: bool) -> bool:
     """Tell whether the mask leaves something of a schema open: a keyword, or keys that could stand twice."""
     found = guided(json.loads(schema))
-    return bool(found.checked) or is_open(found.schema)
+    return bool(found.checked) or is_open(found.schema, endless=endless)
 
 
 def _call(form: Form, name: str, arguments: str) -> str:

@@ -16,10 +16,12 @@ from typing import Any
 
 import llguidance
 
+from schematune.decoding.othernames import other_names
 from schematune.decoding.pruning import kinds_of, without
 from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.merge import ANNOTATIONS, NEVER, Normal, both
 from schematune.schemas.normal import CHOICES, Document
+from schematune.schemas.patterns import matches
 from schematune.schemas.validate import Validator, part_validator
 
 __all__ = ["Rewritten", "rewritten"]
@@ -279,6 +281,8 @@ class _Writer:
         for name in required:
             if name not in properties:
                 properties[name] = self.document.member({**normal, "additionalProperties": rest}, name)
+        if properties and patterns:
+            properties, patterns = self._apart(properties, patterns)
         written["properties"] = {name: self.part(part, depth + 1) for name, part in properties.items()}
         if any(written["properties"][name] is False for name in required):
             if "object" in (kinds := kinds_of(written)):
@@ -289,6 +293,23 @@ class _Writer:
             self._write_patterns(patterns, properties, written, depth)
         written["additionalProperties"] = self.part(rest, depth + 1)
         return self._sized(normal, written)
+
+    def _apart(
+        self, properties: Mapping[str, JSON], patterns: Mapping[str, JSON]
+    ) -> tuple[dict[str, JSON], dict[str, JSON]]:
+        """Say of listed members what the patterns say, too, and not of their names any more, where that is plain."""
+        said: dict[str, list[JSON]] = {name: [part] for name, part in properties.items()}
+        found: dict[str, JSON] = {}
+        for pattern, part in patterns.items():
+            named = [name for name in properties if matches(pattern, name)]
+            other = other_names(pattern, named) if named else pattern
+            if other is None or other in found or (other in patterns and other != pattern):
+                other = pattern
+            elif other != pattern:
+                for name in named:
+                    said[name].append(part)
+            found[other] = part
+        return {n: parts[0] if len(parts) == 1 else self.document.together(parts) for n, parts in said.items()}, found
 
     def _write_patterns(
         self, patterns: Mapping[str, JSON], properties: Mapping[str, JSON], written: dict[str, JSON], depth: int

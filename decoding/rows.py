@@ -135,7 +135,7 @@ class Row:
         self._choices: list[Choice] = []
         if self.grammar is not None:
             self.matcher = self.grammar.matcher()
-            self.guard = Guard(self.grammar, self.retry_tokens) if self.grammar.watched else None
+            self.guard = Guard(self.grammar, self.retry_tokens) if self.grammar.is_watched(self.limit) else None
             self.block = []
             self._force()
             if self.guard is not None and self._is_wrong(chosen=False):

@@ -6,7 +6,7 @@ their schemas, which are brought to normal form when they are looked at, so recu
 Schema Validation 2020-12 and the changes that each draft lists.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
 from schematune.schemas.errors import SchemaError
@@ -121,8 +121,12 @@ class Document:
             return normal["properties"][name]
         known = [part for pattern, part in normal.get("patternProperties", {}).items() if matches(pattern, name)]
         if len(known) > 1:
-            return self._together.setdefault(tuple(map(id, known)), {"allOf": known})
+            return self.together(known)
         return known[0] if known else normal.get("additionalProperties", normal.get("unevaluatedProperties", True))
+
+    def together(self, parts: Sequence[JSON]) -> JSON:
+        """Return the schema of what fits all of the parts; the same one for the same parts."""
+        return self._together.setdefault(tuple(map(id, parts)), {"allOf": list(parts)})
 
     def _merge(self, schema: Mapping[str, JSON], depth: int) -> Normal:
         merged: Normal = _own(schema)

@@ -120,9 +120,9 @@ def test_rows_take_back_alone_as_in_a_batch(tiny_loaded: Loaded, family: str) ->
 def test_nothing_left_to_check_costs_nothing(tiny_loaded: Loaded) -> None:
     base = tiny_loaded("builtin")
     closed = {"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": False}
-    assert Grammar.of_schema(closed, base).watched == () and not is_open(closed)
-    assert Grammar.of_schema({"type": "object"}, base).watched and is_open({"type": "object"})
-    assert Grammar.of(ToolSet({"name": "f", "parameters": closed}), base).watched == ()
+    assert not Grammar.of_schema(closed, base).is_watched(99) and not is_open(closed)
+    assert Grammar.of_schema({"type": "object"}, base).is_watched(99) and is_open({"type": "object"})
+    assert not Grammar.of(ToolSet({"name": "f", "parameters": closed}), base).is_watched(99)
 
 
 @pytest.mark.parametrize("family", ["builtin", "llama3.2", "qwen3"])
@@ -168,3 +168,26 @@ def test_structured_output_is_a_value_or_a_typed_error(tiny_loaded: Loaded) -> N
 def test_the_account_tells_what_is_refused() -> None:
     assert account({"type": "array", "uniqueItems": True}) == {"type": "enforced", "uniqueItems": "checked"}
     assert account({"allOf": [{"type": "string"}, {"type": "integer"}]}) == {"allOf": "refused", "type": "refused"}
+
+
+def test_an_integer_without_an_end_is_watched_where_there_is_room_for_it(tiny_loaded: Loaded) -> None:
+    base = tiny_loaded("builtin")
+    endless: Any = {"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": False}
+    grammar = Grammar.of_schema(endless, base)
+    assert grammar.is_watched(4096) and not grammar.is_watched(500)
+    watch = Watch(grammar.checks)
+    assert watch.feed(b'{"a":' + b"7" * 5000) is None
+    violation = watch.feed(b"}")
+    assert violation is not None and violation.path == ("a",)
+
+
+@pytest.mark.parametrize("text", ["0000-02-03T03:06:07+03:06", "2020-02-03t03:06:07Z", "2020-02-03T03:06:07z"])
+def test_a_moment_that_not_every_reader_takes_is_taken_back(text: str) -> None:
+    moment: Any = {"format": "date-time", "type": "string"}
+    for schema in (moment, {"anyOf": [moment, {"type": "null"}]}):
+        watch = Watch([(b"", Checks({"type": "object", "properties": {"at": schema}}))])
+        assert watch.feed(b'{"at":"2020-02-03T03:06:07Z"') is None
+        watch = Watch([(b"", Checks({"type": "object", "properties": {"at": schema}}))])
+        assert watch.feed(b'{"at":"' + text.encode() + b'"') is not None
+    plain = Watch([(b"", Checks({"type": "object", "properties": {"at": {"type": "string"}}}))])
+    assert plain.feed(b'{"at":"' + text.encode() + b'"') is None
