@@ -19,7 +19,7 @@ from schematune.schemas.render import Renderer
 from schematune.schemas.tool import ToolSet
 from schematune.trainer.copyheads import write_copy_heads
 from schematune.trainer.corpus import Block, Corpus, Sources, _swapped
-from schematune.trainer.pretrain import TEMPLATE, Recipe, encode, pretrain
+from schematune.trainer.pretrain import TEMPLATE, Recipe, Rows, encode, pretrain
 from schematune.trainer.tokens import make_tokenizer, train_tokenizer
 
 SMALL = Recipe(
@@ -157,6 +157,7 @@ def first_loss(run: Path) -> float:
 
 def test_a_run_ships_a_base_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     folder = pretrain(tmp_path / "run", SMALL)
+    assert folder is not None
     base = load_base(str(folder))
     assert base.renderer.form == COMPACT and base.context == 512
     assert {p.name for p in folder.iterdir()} >= {
@@ -168,6 +169,7 @@ def test_a_run_ships_a_base_and_goes_on_from_its_checkpoint(tmp_path: Path) -> N
     assert json.loads((folder / "generation_config.json").read_text())["use_cache"] is True
     first = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     warm = pretrain(tmp_path / "warm", Recipe(**{**vars(SMALL), "minutes": 0.02, "start": str(folder)}))
+    assert warm is not None
     assert (warm / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
     begun = [json.loads(line)["loss"] for line in (tmp_path / "warm" / "log.jsonl").read_text().splitlines()]
     assert begun[0] < first_loss(tmp_path / "run") + 0.5, "a warm start goes on from what was learnt"
@@ -179,6 +181,33 @@ def test_a_run_ships_a_base_and_goes_on_from_its_checkpoint(tmp_path: Path) -> N
         and rows[-1]["step"] > first[-1]["step"]
         and rows[-1]["tokens"] > first[-1]["tokens"]
     )
+
+
+def test_a_session_that_is_over_pauses_and_the_next_call_goes_on(tmp_path: Path) -> None:
+    recipe = Recipe(**{**vars(SMALL), "minutes": 0.06, "session": 0.02, "workers": 2, "context": 1024})
+    calls = 1
+    while pretrain(tmp_path, recipe) is None:
+        assert not (tmp_path / "base").exists() and (tmp_path / "checkpoint.pt").exists()
+        calls += 1
+    assert calls > 1
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert len(rows) == calls and [row["tokens"] for row in rows] == sorted({row["tokens"] for row in rows})
+    started = pretrain(tmp_path / "more", Recipe(**{**vars(SMALL), "minutes": 0.01, "start": str(tmp_path / "base")}))
+    assert started is not None and load_base(str(started)).context == SMALL.context
+
+
+def test_workers_make_different_blocks(tokenizer: Any) -> None:
+    recipe = Recipe(**{**vars(SMALL), "workers": 2})
+    rows = Rows(recipe, Sources(), Renderer(tokenizer), seed=1)
+    loader = iter(torch.utils.data.DataLoader(rows, batch_size=None, num_workers=2))
+    one, other = next(loader)[0], next(loader)[0]
+    assert one.shape == other.shape == (1, 256) and not torch.equal(one, other)
+
+
+def test_long_rows_hold_many_tools() -> None:
+    blocks = [block for block, _ in zip(Corpus(Sources(), 1, longest=4096), range(40), strict=False)]
+    assert max(len(block.tools) for block in blocks) == 40
+    assert max(len(block.tools) for block, _ in zip(Corpus(Sources(), 1), range(40), strict=False)) <= 10
 
 
 def test_turns_before_a_request_are_written_as_the_template_writes_them() -> None:

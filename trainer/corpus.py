@@ -28,6 +28,8 @@ __all__ = ["Block", "Corpus", "Sources"]
 SHARES = {"invented": 0.36, "catalogue": 0.22, "people": 0.42}
 """Shares of the kinds of blocks; without catalogues or people's requests all are invented."""
 
+_LONG = 2048
+
 
 @dataclass(frozen=True)
 class Block:
@@ -83,8 +85,9 @@ class Sources:
 class Corpus:
     """Blocks without end, the same ones for the same seed."""
 
-    def __init__(self, sources: Sources, seed: int) -> None:
-        """See the class."""
+    def __init__(self, sources: Sources, seed: int, *, longest: int = 1024) -> None:
+        """`longest` is the number of tokens that a block may have: from 2,048 on there are sets of up to 40 tools."""
+        self.counts = (1, 2, 3, 4, 5, 6, 8, 10, *((16, 24, 40) if longest >= _LONG else ()))
         self.rng = random.Random(seed)
         self.sources = sources
         self.shares = dict(SHARES)
@@ -113,7 +116,7 @@ class Corpus:
         return Block(makers.tools, rng.random() < 0.92, tuple(pairs))
 
     def _invented(self) -> Block:
-        count = self.rng.choice((1, 2, 3, 4, 5, 6, 8, 10))
+        count = self.rng.choice(self.counts)
         tools = invent_tools(self.rng, count + 3)
         return self._worded(tools[:count], tools[count:])
 

@@ -3,7 +3,8 @@
     python -m schematune.trainer.pretrain --out runs/base --minutes 60 \\
         --tools seal_tools/tools.jsonl mcp/servers.jsonl --people hwu64 banking77
 
-One command; killed and called again it goes on from its last checkpoint. The recipe: a Llama with tied
+One command; killed and called again it goes on from its last checkpoint, and with `--session 9` it stops by itself after
+nine minutes of each call. On a GPU, `--workers 12 --batch-tokens 131072` keep it busy. The recipe: a Llama with tied
 embeddings whose first two layers start with copying heads (`schematune.trainer.copyheads`), bf16 weights
 with fp32 masters, Muon (Jordan et al. 2024) on the matrices and AdamW on the rest, a flat rate and then a
 cosine. The loss counts calls in full and requests in part; tools are context only.
@@ -11,7 +12,6 @@ cosine. The loss counts calls in full and requests in part; tools are context on
 
 import argparse
 import json
-import math
 import os
 import random
 import shutil
@@ -25,16 +25,17 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from schematune.decoding.base import quiet
+from schematune.decoding.base import pick_device, quiet
 from schematune.schemas.jsontext import compact
 from schematune.schemas.pair import Message
 from schematune.schemas.render import Renderer
 from schematune.trainer.chunked import CHUNKED
 from schematune.trainer.copyheads import write_copy_heads
 from schematune.trainer.corpus import Block, Corpus, Sources
+from schematune.trainer.masters import Masters, rate_at
 from schematune.trainer.tokens import make_tokenizer, train_tokenizer
 
-__all__ = ["Recipe", "encode", "pretrain"]
+__all__ = ["Recipe", "Rows", "encode", "pretrain"]
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "decoding" / "builtin" / "chat_template.jinja"
 
@@ -64,6 +65,12 @@ class Recipe:
     """Characters that the tokenizer is trained on."""
     seed: int = 0
     threads: int = 0
+    device: str = "auto"
+    """Where it trains: a GPU where there is one, else the CPU."""
+    workers: int = 1
+    """Processes that make the data: one keeps up with a CPU, a GPU wants as many as there are cores."""
+    session: float = 0.0
+    """Minutes after which a call stops with a checkpoint, for the next call to go on from; 0: it trains to the end."""
     compiled: bool = False
     """Whether inductor compiles the model (minutes at the start, a fifth faster after; needs a C++ compiler)."""
     tools: list[str] = field(default_factory=list)
@@ -117,7 +124,9 @@ class Rows(torch.utils.data.IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield batches of rows of one of the recipe's lengths, short rows padded with zeros."""
         torch.set_num_threads(1)
-        rng, blocks = random.Random(self.seed), iter(Corpus(self.sources, self.seed))
+        worker: Any = torch.utils.data.get_worker_info()
+        seed = self.seed + (worker.id if worker is not None else 0) * 104_729
+        rng, blocks = random.Random(seed), iter(Corpus(self.sources, seed, longest=max(self.recipe.lengths)))
         waiting: dict[int, list[tuple[list[int], list[float]]]] = {length: [] for length in set(self.recipe.lengths)}
         while True:
             limit = rng.choice(self.recipe.lengths)
@@ -154,7 +163,9 @@ def new_model(recipe: Recipe) -> Any:
         pad_token_id=0,
     )
     if recipe.start:
-        return LlamaForCausalLM.from_pretrained(recipe.start, local_files_only=True, use_safetensors=True).float()  # type: ignore[no-untyped-call]
+        found: Any = LlamaForCausalLM.from_pretrained(recipe.start, local_files_only=True, use_safetensors=True)
+        found.config.max_position_embeddings = recipe.context
+        return found.float()
     model = LlamaForCausalLM(config)
     write_copy_heads(model, seed=recipe.seed)
     return model
@@ -162,74 +173,16 @@ def new_model(recipe: Recipe) -> Any:
 
 def loss_of(model: Any, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return the weighted mean loss; logits are computed only where a weight stands."""
-    hidden = model.model(input_ids=ids).last_hidden_state
+    device = model.lm_head.weight.device
+    hidden = model.model(input_ids=ids.to(device, non_blocking=True)).last_hidden_state
     weights, targets = weights[:, 1:].flatten(), ids[:, 1:].flatten()
     places = weights.nonzero().squeeze(1)
     places = functional.pad(places, (0, -len(places) % 512))  # few shapes: each new one costs the CPU seconds
     weights[0] = 0.0  # what the padding points at
+    places, targets, weights = (part.to(device, non_blocking=True) for part in (places, targets, weights))
     logits = functional.linear(hidden[:, :-1].flatten(0, 1)[places], model.lm_head.weight).float()
     losses = functional.cross_entropy(logits, targets[places], reduction="none")
     return (losses * weights[places]).sum() / weights[places].sum()
-
-
-class Masters:
-    """fp32 masters of bf16 weights: Muon for matrices, AdamW for embeddings and norms."""
-
-    def __init__(self, model: Any, recipe: Recipe) -> None:
-        """See the class; takes the weights as they are now, in fp32, and turns the model to bf16."""
-        self.names = [name for name, _ in model.named_parameters()]
-        self.masters = [p.detach().clone().requires_grad_() for p in model.parameters()]
-        model.to(torch.bfloat16)
-        self.live = list(model.parameters())
-        matrix = [p.dim() == 2 and "embed" not in name for name, p in zip(self.names, self.masters, strict=True)]
-        self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(
-                [p for p, m in zip(self.masters, matrix, strict=True) if m], lr=recipe.muon_rate, weight_decay=0.0
-            ),
-            torch.optim.AdamW(
-                [p for p, m in zip(self.masters, matrix, strict=True) if not m],
-                lr=recipe.adam_rate,
-                betas=(0.9, 0.95),
-                weight_decay=0.0,
-            ),
-        ]
-        self.rates = [recipe.muon_rate, recipe.adam_rate]
-
-    def step(self, rate: float) -> None:
-        """Move the masters by the gradients of the live weights at `rate` of the full rates; copy them back."""
-        for master, live in zip(self.masters, self.live, strict=True):
-            master.grad = live.grad.float() if live.grad is not None else None
-            live.grad = None
-        torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
-        for optimizer, full in zip(self.optimizers, self.rates, strict=True):
-            optimizer.param_groups[0]["lr"] = full * rate
-            optimizer.step()
-        with torch.no_grad():
-            for master, live in zip(self.masters, self.live, strict=True):
-                live.copy_(master)
-
-    def state(self) -> dict[str, Any]:
-        """Return the masters and the optimizers' states."""
-        weights = dict(zip(self.names, (m.detach() for m in self.masters), strict=True))
-        return {"weights": weights, "optimizers": [o.state_dict() for o in self.optimizers]}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
-        with torch.no_grad():
-            for name, master, live in zip(self.names, self.masters, self.live, strict=True):
-                master.copy_(state["weights"][name])
-                live.copy_(master)
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-
-
-def rate_at(progress: float, flat: float) -> float:
-    """Return the share of the full rate at `progress` (0 to 1): short warm-up, flat, cosine down to 3 %."""
-    if progress < 0.005:
-        return 0.1 + 0.9 * progress / 0.005
-    if progress < flat:
-        return 1.0
-    return 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - flat) / (1 - flat))))
 
 
 @torch.no_grad()
@@ -237,8 +190,8 @@ def whole_calls_right(model: Any, rows: list[tuple[list[int], list[float]]]) -> 
     """Return the share of calls whose every token is the likeliest one (teacher-forced)."""
     right = total = 0
     for ids, weights in rows:
-        logits = model(input_ids=torch.tensor([ids[:-1]])).logits[0]
-        hits = logits.argmax(-1) == torch.tensor(ids[1:])
+        logits = model(input_ids=torch.tensor([ids[:-1]], device=model.device)).logits[0]
+        hits = logits.argmax(-1).cpu() == torch.tensor(ids[1:])
         inside, good = False, True
         for hit, weight in zip(hits.tolist(), weights[1:], strict=True):
             if weight == 1.0:
@@ -272,61 +225,89 @@ def prepare_tokenizer(folder: Path, recipe: Recipe, sources: Sources) -> Any:
     return make_tokenizer(Tokenizer.from_file(str(path)), TEMPLATE, context=recipe.context)
 
 
-def pretrain(folder: Path, recipe: Recipe) -> Path:
+def pretrain(folder: Path, recipe: Recipe) -> Path | None:
     """Run the recipe in `folder`, going on from its checkpoint; returns the folder of the finished base.
 
-    Raises `OSError` where the disk is full; the last checkpoint stays.
+    None where the session's minutes were over before the recipe's: the next call goes on. Raises `ModelError` for a
+    device that is not there, `OSError` where the disk is full; the last checkpoint stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    device = pick_device(recipe.device)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     sources = Sources.read(
         [Path(p) for p in recipe.tools], [Path(p) for p in recipe.people], [Path(p) for p in recipe.avoid]
     )
     tokenizer = prepare_tokenizer(folder, recipe, sources)
-    model = new_model(recipe)
+    model = new_model(recipe).to(device)
     with quiet():
-        tokens = _train(folder, model, Renderer(tokenizer), recipe, sources)
-        return ship(folder, model, tokenizer, recipe, tokens)
+        tokens = _Run(folder, model, Renderer(tokenizer), recipe, sources).train()
+        return ship(folder, model, tokenizer, recipe, tokens) if tokens is not None else None
 
 
-def _train(folder: Path, model: Any, renderer: Renderer, recipe: Recipe, sources: Sources) -> int:
-    """Train until the recipe's minutes are spent, with a checkpoint every four; returns the tokens read."""
-    masters = Masters(model, recipe)
-    if recipe.compiled:
-        model.model.config._attn_implementation = CHUNKED
-        model.model.compile(dynamic=False)
-    checkpoint, seconds, tokens, step = folder / "checkpoint.pt", 0.0, 0, 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        masters.load(saved)
-        seconds, tokens, step = saved["seconds"], saved["tokens"], saved["step"]
-    rows = Rows(recipe, sources, renderer, seed=1000 + recipe.seed * 7919 + step)
-    loader = iter(torch.utils.data.DataLoader(rows, batch_size=None, num_workers=1, prefetch_factor=16))
-    held_out = _held_out(renderer, recipe)
-    budget, last_saved, average = recipe.minutes * 60, time.monotonic(), 0.0
-    model.train()
-    with tqdm(total=round(budget), initial=round(seconds), unit="s", desc="pretrain") as bar:
-        while seconds < budget:
-            started = time.monotonic()
-            ids, weights = next(loader)
-            loss = loss_of(model, ids, weights)
-            loss.backward()  # type: ignore[no-untyped-call]
-            masters.step(rate_at(seconds / budget, recipe.flat))
-            average = loss.item() if not average else 0.98 * average + 0.02 * loss.item()
-            tokens, step = tokens + int((ids > 0).sum()), step + 1
-            seconds += time.monotonic() - started
-            bar.set_postfix_str(f"{tokens / 1e6:.2f}M tokens, loss {average:.3f}", refresh=False)
-            bar.update(min(round(seconds), round(budget)) - bar.n)
-            if time.monotonic() - last_saved > 240 or seconds >= budget:
-                with torch.compiler.set_stance("force_eager"):  # rows of any length
-                    right = whole_calls_right(model, held_out)
-                _save(checkpoint, {**masters.state(), "seconds": seconds, "tokens": tokens, "step": step})
-                row = {"step": step, "tokens": tokens, "seconds": round(seconds), "loss": round(average, 4)}
-                with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-                    print(json.dumps({**row, "held_out_calls": round(right, 4)}), file=log)
-                last_saved = time.monotonic()
-    return tokens
+class _Run:
+    """One run: the model and its masters, the data, and how far it has come."""
+
+    def __init__(self, folder: Path, model: Any, renderer: Renderer, recipe: Recipe, sources: Sources) -> None:
+        self.folder, self.model, self.recipe = folder, model, recipe
+        self.masters = Masters(model, muon_rate=recipe.muon_rate, adam_rate=recipe.adam_rate)
+        if recipe.compiled:
+            if model.device.type == "cpu":
+                model.model.config._attn_implementation = CHUNKED
+            model.model.compile(dynamic=False)
+        self.seconds, self.tokens, self.step, self.average = 0.0, 0, 0, 0.0
+        if (folder / "checkpoint.pt").exists():
+            saved = torch.load(folder / "checkpoint.pt", weights_only=True, map_location=model.device)
+            self.masters.load(saved)
+            self.seconds, self.tokens, self.step = saved["seconds"], saved["tokens"], saved["step"]
+        rows = Rows(recipe, sources, renderer, seed=1000 + recipe.seed * 7919 + self.step)
+        options: Any = {"num_workers": max(1, recipe.workers), "prefetch_factor": 16}
+        self.loader = iter(torch.utils.data.DataLoader(rows, batch_size=None, **options))
+        self.held_out = _held_out(renderer, recipe)
+
+    def train(self) -> int | None:
+        """Train until the recipe's minutes are spent, with a checkpoint every four; returns the tokens read.
+
+        None where the session's minutes are over first.
+        """
+        budget, begun = self.recipe.minutes * 60, time.monotonic()
+        pause = self.recipe.session * 60 or float("inf")
+        last_saved = begun
+        self.model.train()
+        with tqdm(total=round(budget), initial=round(self.seconds), unit="s", desc="pretrain") as bar:
+            while self.seconds < budget:
+                self._step(budget)
+                bar.set_postfix_str(f"{self.tokens / 1e6:.2f}M tokens, loss {self.average:.3f}", refresh=False)
+                bar.update(min(round(self.seconds), round(budget)) - bar.n)
+                paused = time.monotonic() - begun > pause
+                if paused or time.monotonic() - last_saved > 240 or self.seconds >= budget:
+                    self._save()
+                    last_saved = time.monotonic()
+                if paused and self.seconds < budget:
+                    return None
+        return self.tokens
+
+    def _step(self, budget: float) -> None:
+        started = time.monotonic()
+        ids, weights = next(self.loader)
+        loss = loss_of(self.model, ids, weights)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.masters.step(rate_at(self.seconds / budget, self.recipe.flat))
+        if not self.average or self.step % (1 if self.model.device.type == "cpu" else 20) == 0:  # waits for the device
+            share = 0.02 if self.model.device.type == "cpu" else 0.33
+            self.average = loss.item() if not self.average else (1 - share) * self.average + share * loss.item()
+        self.tokens, self.step = self.tokens + int((ids > 0).sum()), self.step + 1
+        self.seconds += time.monotonic() - started
+
+    def _save(self) -> None:
+        """Write a checkpoint and a line of the log."""
+        with torch.compiler.set_stance("force_eager"):  # rows of any length
+            right = whole_calls_right(self.model, self.held_out)
+        counts = {"seconds": self.seconds, "tokens": self.tokens, "step": self.step}
+        _save(self.folder / "checkpoint.pt", {**self.masters.state(), **counts})
+        row = {**counts, "seconds": round(self.seconds), "loss": round(self.average, 4)}
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            print(json.dumps({**row, "held_out_calls": round(right, 4)}), file=log)
 
 
 def _held_out(renderer: Renderer, recipe: Recipe) -> list[tuple[list[int], list[float]]]:
@@ -345,7 +326,7 @@ def ship(folder: Path, model: Any, tokenizer: Any, recipe: Recipe, tokens: int) 
     """Write the finished base (bf16 safetensors, tokenizer, template, recipe) and return its folder."""
     target = folder / "base"
     model.generation_config.use_cache = True
-    model.save_pretrained(target)
+    model.save_pretrained(target, max_shard_size="15MB")
     tokenizer.save_pretrained(target)
     kept = asdict(recipe) | {"tokens": tokens}
     for name in ("tools", "people", "avoid"):  # what was mixed in, not where it lay
@@ -365,15 +346,28 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--start", default="", help="folder of a finished base to go on from, instead of from scratch")
     parser.add_argument("--avoid", nargs="*", default=[], help="cases to be scored on: their requests are left out")
     defaults = Recipe()
-    for name in ("minutes", "muon_rate", "adam_rate", "flat"):
+    for name in ("minutes", "muon_rate", "adam_rate", "flat", "session"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(defaults, name))
-    for name in ("width", "layers", "heads", "inner", "vocabulary", "context", "batch_tokens", "seed", "threads"):
+    for name in (
+        "width",
+        "layers",
+        "heads",
+        "inner",
+        "vocabulary",
+        "context",
+        "batch_tokens",
+        "seed",
+        "threads",
+        "workers",
+    ):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
+    parser.add_argument("--device", default=defaults.device, help="auto (a GPU where there is one), cpu, cuda")
     parser.add_argument("--compiled", action="store_true", help="compile the model with inductor (a C++ compiler)")
     parser.add_argument("--lengths", type=int, nargs="*", default=defaults.lengths, help="row lengths to draw from")
     options = vars(parser.parse_args(arguments))
     folder = options.pop("out")
-    print(pretrain(folder, Recipe(**{**options, "lengths": tuple(options["lengths"])})))
+    done = pretrain(folder, Recipe(**{**options, "lengths": tuple(options["lengths"])}))
+    print(done if done is not None else f"paused; the same command goes on from {folder / 'checkpoint.pt'}")
 
 
 if __name__ == "__main__":
