@@ -22,6 +22,7 @@ from schematune.schemas.lexicon import SMALL_TALK
 from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.pieces import Piece, join_pieces
+from schematune.schemas.records import record, worded_as_record
 from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import Tool, ToolSet
 from schematune.schemas.turns import Turns, answered_turns, changeable, changed_turns
@@ -133,8 +134,13 @@ class Synthesizer:
         values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
         if self.rng.random() < SLIPS and (other := self._other_value(worder, tool, values, today)):
             worder.slips[f"{place}.{other[0]}"] = other[1]
-        pieces, shape = worder.request(tool, values, place)
+        pieces, shape = self._worded(worder, tool, values, place)
         return Call(tool.name, values), pieces, shape
+
+    def _worded(self, worder: Worder, tool: Tool, values: Mapping[str, JSON], place: int) -> tuple[list[Piece], str]:
+        if worded_as_record(self.rng, tool):
+            return record(worder, tool, values, place)
+        return worder.request(tool, values, place)
 
     def _calls(self, worder: Worder, today: date, many: int) -> tuple[list[Call], list[Piece], str]:
         calls, pieces, shapes = [], [], []
@@ -176,7 +182,7 @@ class Synthesizer:
         left_out = set(self.rng.sample(tool.required, many))
         drawn = self.arguments(tool, today, share=self.rng.choice((0.0, 0.2)))
         kept = {n: worder.fit(tool.properties[n], v, tool.parameters) for n, v in drawn.items() if n not in left_out}
-        pieces, shape = worder.request(tool, kept)
+        pieces, shape = self._worded(worder, tool, kept, 0)
         return [Call.ask(tool.name, [n for n in tool.required if n in left_out])], pieces, f"ask:{shape}"
 
     def _refusal(self, worder: Worder, today: date) -> tuple[list[Call], list[Piece], str]:

@@ -17,6 +17,7 @@ from schematune.schemas.call import Call
 from schematune.schemas.checks import folded
 from schematune.schemas.errors import SchematuneError
 from schematune.schemas.files import read_jsonl
+from schematune.schemas.frames import verb_and_thing
 from schematune.schemas.invent import invent_tools, restyled, tool_set
 from schematune.schemas.pair import Pair
 from schematune.schemas.spans import is_span
@@ -27,6 +28,9 @@ __all__ = ["Block", "Corpus", "Sources"]
 
 SHARES = {"invented": 0.36, "catalogue": 0.22, "people": 0.42}
 """Shares of the kinds of blocks; without catalogues or people's requests all are invented."""
+
+RECORDS = 0.1
+"""Share of the invented blocks that are one thing to be read out of texts (plain extraction), and no tools."""
 
 _LONG = 2048
 
@@ -118,6 +122,8 @@ class Corpus:
     def _invented(self) -> Block:
         count = self.rng.choice(self.counts)
         tools = invent_tools(self.rng, count + 3)
+        if self.rng.random() < RECORDS:
+            return self._worded([_record(tools[0], self.rng)], tools[count:])
         return self._worded(tools[:count], tools[count:])
 
     def _catalogue(self) -> Block:
@@ -160,6 +166,13 @@ class Corpus:
         return Block(tool_set(list(unique.values())), rng.random() < 0.92, tuple(turns))
 
     _MAKERS: dict[str, Any] = {"invented": _invented, "catalogue": _catalogue, "people": _people}
+
+
+def _record(tool: Tool, rng: random.Random) -> Tool:
+    """Make a thing of a tool, as the title of a JSON Schema names one."""
+    words = verb_and_thing(tool.name)[1].split()
+    name = rng.choice(("".join(map(str.capitalize, words)), "_".join(words)))
+    return replace(tool, name=name, description=rng.choice(("", f"{' '.join(words).capitalize()}.")))
 
 
 def _same(call: Call) -> Call:
