@@ -78,6 +78,8 @@ def _keep_apart(merged: dict[str, JSON], part: Mapping[str, JSON]) -> None:
 
 
 def _same(one: JSON, other: JSON) -> bool:
+    if one is other:  # a schema that refers to itself meets its own parts
+        return True
     if one != other:
         return False
     try:
