@@ -15,6 +15,7 @@ from typing import TypeVar
 import llguidance
 
 from schematune.decoding.rewrite import Rewritten, rewritten
+from schematune.schemas.bundle import without_siblings
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.merge import ANNOTATIONS
@@ -121,7 +122,7 @@ def _first(
     schema: JSON, spaced: bool, take: Callable[[str], tuple[T | None, list[str]]]
 ) -> tuple[Guided | str, T | None]:
     """Return the first form that the engine takes with what `take` made of it, or why it takes none."""
-    reason, never = "", False
+    reason, never, schema = "", False, without_siblings(schema)
     for form, lenient in _forms(schema):
         if form.schema is False:
             never = True

@@ -289,8 +289,9 @@ class _Writer:
                 return {**written, "type": [kind for kind in kinds if kind != "object"]} if len(kinds) > 1 else False
         if required:
             written["required"] = required
-        if patterns:
-            self._write_patterns(patterns, properties, written, depth)
+        if patterns and not self._write_patterns(patterns, written, depth):
+            self.checked["additionalProperties"] += rest is not True
+            rest = True  # the names that the others match go on
         written["additionalProperties"] = self.part(rest, depth + 1)
         return self._sized(normal, written)
 
@@ -311,15 +312,13 @@ class _Writer:
             found[other] = part
         return {n: parts[0] if len(parts) == 1 else self.document.together(parts) for n, parts in said.items()}, found
 
-    def _write_patterns(
-        self, patterns: Mapping[str, JSON], properties: Mapping[str, JSON], written: dict[str, JSON], depth: int
-    ) -> None:
-        parts = {pattern: self.part(part, depth + 1) for pattern, part in patterns.items()}
-        plain = {"type": "object", "patternProperties": {pattern: True for pattern in parts}}
-        if not _compiles(compact(plain)):
-            self.checked["patternProperties"] += 1
-            return
-        written["patternProperties"] = parts
+    def _write_patterns(self, patterns: Mapping[str, JSON], written: dict[str, JSON], depth: int) -> bool:
+        """Write the patterns that the engine takes; tell whether these are all."""
+        taken = [one for one in patterns if _compiles(compact({"type": "object", "patternProperties": {one: True}}))]
+        if taken:
+            written["patternProperties"] = {one: self.part(patterns[one], depth + 1) for one in taken}
+        self.checked["patternProperties"] += len(taken) < len(patterns)
+        return len(taken) == len(patterns)
 
     def _named(
         self, names: JSON, properties: dict[str, JSON], patterns: dict[str, JSON], rest: JSON

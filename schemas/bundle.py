@@ -13,9 +13,11 @@ from urllib.parse import quote, urljoin
 
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON
+from schematune.schemas.merge import ANNOTATIONS
+from schematune.schemas.normal import refs_stand_alone
 from schematune.schemas.validate import is_open
 
-__all__ = ["bundled", "parts", "without_formats"]
+__all__ = ["bundled", "parts", "without_formats", "without_siblings"]
 
 _MEMBERS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
@@ -24,6 +26,7 @@ _ONE = ("additionalProperties", "additionalItems", "items", "contains", "content
 _VALIDATION = {"type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum",
                "maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "maxContains", "minContains",
                "maxProperties", "minProperties", "required", "dependentRequired"}  # fmt: skip
+_BESIDE = ANNOTATIONS | {"$ref", "$schema", "$defs", "definitions"}
 _NAMES = ("$id", "id", "$anchor", "$dynamicAnchor", "$schema", "$vocabulary")
 
 Place = tuple[str, str]
@@ -54,6 +57,23 @@ def without_formats(schema: JSON) -> JSON:
     {'properties': {'format': {'type': 'string'}}}
     """
     return _without(schema, {"format"})
+
+
+def without_siblings(schema: JSON) -> JSON:
+    """Return a schema without what stands beside a `$ref`, where its draft (up to the seventh) takes no notice of it.
+
+    >>> without_siblings({"$schema": "http://json-schema.org/draft-07/schema#", "items": {"$ref": "#", "maxItems": 2}})
+    {'$schema': 'http://json-schema.org/draft-07/schema#', 'items': {'$ref': '#'}}
+    """
+    return _alone(schema) if refs_stand_alone(schema) else schema
+
+
+def _alone(schema: JSON) -> JSON:
+    if not isinstance(schema, Mapping):
+        return schema
+    beside = isinstance(schema.get("$ref"), str)
+    kept = {key: value for key, value in schema.items() if not beside or key in _BESIDE}
+    return _rebuilt(kept, _alone)
 
 
 def bundled(schema: JSON, documents: Mapping[str, JSON] | None = None) -> JSON:

@@ -6,6 +6,7 @@ their schemas, which are brought to normal form when they are looked at, so recu
 Schema Validation 2020-12 and the changes that each draft lists.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
@@ -55,6 +56,17 @@ def resolve(schema: JSON, root: JSON) -> Normal:
     return known[2]
 
 
+def refs_stand_alone(root: JSON) -> bool:
+    """Tell whether a document is of a draft, up to the seventh, in which what stands beside a `$ref` says nothing.
+
+    >>> refs_stand_alone({"$schema": "http://json-schema.org/draft-07/schema#"}), refs_stand_alone({})
+    (True, False)
+    """
+    dialect = root.get("$schema") if isinstance(root, Mapping) else None
+    return isinstance(dialect, str) and _ALONE.search(dialect) is not None
+
+
+_ALONE = re.compile(r"/draft-0[3-7]/")
 _RESOLVED: dict[tuple[int, int], tuple[JSON, JSON, Normal]] = {}
 _MOST_RESOLVED = 8192
 
@@ -76,6 +88,7 @@ class Document:
         """
         self.root = root
         self._references = _REFERENCES if dynamic else _REFERENCES[:1]
+        self._alone = refs_stand_alone(root)
         self._closes = dynamic or not any(key in node for node in _nodes(root) for key in _REFERENCES[1:])
         self._known: dict[int, tuple[JSON, Normal]] = {}
         self._ways: dict[int, tuple[Normal, str, list[Normal]]] = {}
@@ -130,6 +143,9 @@ class Document:
 
     def _merge(self, schema: Mapping[str, JSON], depth: int) -> Normal:
         merged: Normal = _own(schema)
+        if self._alone and isinstance(schema.get("$ref"), str):
+            schema = {"$ref": schema["$ref"]}
+            merged = {key: value for key, value in merged.items() if key in ANNOTATIONS}
         for key in self._references:
             if isinstance(schema.get(key), str):
                 merged = both(merged, self.normal(self.target(schema[key]), depth + 1))

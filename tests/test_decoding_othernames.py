@@ -6,10 +6,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schematune.decoding.checks import Checks
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.guided import guided
 from schematune.decoding.othernames import other_names
 from schematune.decoding.rewrite import rewritten
+from schematune.decoding.watch import Watch
+from schematune.schemas.jsontext import strict_loads
 from schematune.schemas.validate import validator
 
 PLAIN = ["", "^", ".*", "^.*", "^.*$", "^.+$", ".*$", "^[ab]*$", "^[ab]+$", "^[a-c_]*", "^[a-c-]*$"]
@@ -82,3 +85,32 @@ def test_what_leads_in_a_circle_beside_a_pattern_compiles(tiny_loaded: Any) -> N
     assert guided(schema).text
     grammar = Grammar.of_schema(schema, tiny_loaded("builtin"))
     assert grammar.schemas
+
+
+def test_a_pattern_that_the_engine_does_not_take_closes_nothing(tiny_loaded: Any) -> None:
+    schema: Any = {
+        "type": "object",
+        "patternProperties": {"^(?!@)[a-z@]+$": {"type": "integer"}, "^x": {"minimum": 2}},
+        "additionalProperties": False,
+    }
+    made = rewritten(schema)
+    assert set(made.checked) == {"patternProperties", "additionalProperties"}
+    wide = validator(made.schema)
+    assert all(wide.is_valid(value) for value in ({"a": 1}, {"x": 3}, {}))
+    assert not wide.is_valid({"x": 1}), "the other pattern still holds"
+    grammar = Grammar.of_schema(schema, tiny_loaded("builtin"))
+    tokens = grammar.tokens_of(b'{"a":1}')
+    assert grammar.matcher().validate_tokens(tokens) == len(tokens)
+
+
+def test_what_stands_beside_a_reference_says_nothing_up_to_the_seventh_draft() -> None:
+    schema: Any = {"properties": {"a": {"$ref": "#/$defs/n", "maximum": 5}}, "$defs": {"n": {"type": "integer"}}}
+    for draft, taken in (("http://json-schema.org/draft-07/schema#", True), (None, False)):
+        dated = {"$schema": draft, **schema} if draft else schema
+        assert validator(dated).is_valid({"a": 9}) == taken
+        assert validator(strict_loads(guided(dated).text)).is_valid({"a": 9}) == taken
+        for value in ({"a": 9}, {"a": 1}, {"a": "x"}):
+            made = {**dated, "dependentRequired": {"b": ["c"]}}
+            assert validator(rewritten(made).schema).is_valid(value) == validator(made).is_valid(value)
+        watch = Watch([(b"", Checks(dated))])
+        assert (watch.feed(b'{"a":9}') is None) == taken
