@@ -29,6 +29,7 @@ HELD = ANNOTATIONS | {"type", "properties", "required", "additionalProperties", 
 
 _DEEPEST = 6
 _CHOICES = ("anyOf", "oneOf", "allOf")
+_EXACT = 2**53  # to which floating point holds every integer
 _ODD_MOMENT = re.compile(r"^0000-|^[-\d]+t|\dz$|:60")  # RFC 3339 allows them: year 0, small letters, leap seconds
 _ELSEWHERE = ("enum", "const", "$ref", "anyOf", "oneOf", "allOf")  # what says elsewhere what may come
 
@@ -124,6 +125,9 @@ def _doubt(normal: Normal, value: JSON) -> str:
     """Tell what other validators than this one would not take, empty where there is no doubt."""
     if "multipleOf" in normal and not _is_multiple(value, normal["multipleOf"]):
         return f"{value} is no multiple of {normal['multipleOf']} in binary fractions"
+    listed = normal.get("enum", [normal["const"]] if "const" in normal else None)
+    if listed is not None and isinstance(value, int) and abs(value) > _EXACT and value not in listed:
+        return f"{value} is a listed number to those readers only that round it"
     if isinstance(value, str) and _ODD_MOMENT.search(value):
         ways = [normal, *(way for key in _CHOICES for way in normal.get(key, ()) if isinstance(way, Mapping))]
         if any(way.get("format") in ("date", "date-time") for way in ways):
@@ -156,7 +160,10 @@ def is_open(schema: JSON, *, endless: bool = False) -> bool:
     False
     """
     kinds = {"number", "integer"} if endless else {"number"}
-    return any(_lets_names_through(part) or _lets_large_numbers_through(part, kinds) for part in _parts(schema))
+    return any(
+        _lets_names_through(part) or _lets_large_numbers_through(part, kinds) or _lists_large_numbers(part)
+        for part in _parts(schema)
+    )
 
 
 def _lets_large_numbers_through(part: JSON, large: Set[str]) -> bool:
@@ -168,6 +175,12 @@ def _lets_large_numbers_through(part: JSON, large: Set[str]) -> bool:
         return False
     low, high = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
     return "multipleOf" in part or not all(any(key in part for key in keys) for keys in (low, high))
+
+
+def _lists_large_numbers(part: JSON) -> bool:
+    """Tell whether a listed number may be written as an integer that it is not."""
+    listed = [*part.get("enum", ()), part.get("const")] if isinstance(part, Mapping) else []
+    return any(isinstance(value, float) and abs(value) > _EXACT for value in listed)
 
 
 def _parts(schema: JSON) -> Iterator[JSON]:

@@ -191,3 +191,10 @@ def test_a_moment_that_not_every_reader_takes_is_taken_back(text: str) -> None:
         assert watch.feed(b'{"at":"' + text.encode() + b'"') is not None
     plain = Watch([(b"", Checks({"type": "object", "properties": {"at": {"type": "string"}}}))])
     assert plain.feed(b'{"at":"' + text.encode() + b'"') is None
+
+
+def test_a_listed_number_is_not_taken_for_one_that_rounds_to_it() -> None:
+    schema: Any = {"type": "object", "properties": {"n": {"enum": [1e300, 5]}}}
+    for text, taken in ((b"1" + b"0" * 300, False), (b"1e300", True), (b"5", True), (b"5.0", True)):
+        watch = Watch([(b"", Checks(schema))])
+        assert (watch.feed(b'{"n":' + text + b"}") is None) == taken
