@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from schematune.decoding.base import Base, load_base, quiet
+from schematune.decoding.prior import PRIOR, ToolPrior
 from schematune.schemas.contract import Contract, Kind, file_digest
 from schematune.schemas.errors import ContractError, ModelError
 from schematune.schemas.render import Renderer
@@ -43,11 +44,12 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")
 
 @dataclass
 class Adapter:
-    """A tuned adapter on disk: its folder, its contract, and the tools it was tuned on (without functions)."""
+    """A tuned adapter on disk: its folder, its contract, the tools it was tuned on (without functions), and their prior."""
 
     path: Path
     contract: Contract
     tools: ToolSet
+    prior: ToolPrior | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> "Adapter":
@@ -69,17 +71,23 @@ class Adapter:
         try:
             json.loads(config.read_text(encoding="utf-8"))
             digest = weights_digest(folder, contract.kind)
+            prior = file_digest(folder / PRIOR) if contract.prior else ""
         except (OSError, ValueError) as error:
             raise ContractError(
                 f"the adapter cannot be read: {error}", where=str(folder), fix="tune again, or copy the whole folder"
             ) from error
-        if digest != contract.weights:
+        if (digest, prior) != (contract.weights, contract.prior):
+            part = (
+                ("the weights", _PATTERNS[contract.kind])
+                if digest != contract.weights
+                else ("the prior's weights", PRIOR)
+            )
             raise ContractError(
-                "the weights are not those of the contract (cut off or exchanged)",
-                where=str(folder / _PATTERNS[contract.kind]),
+                f"{part[0]} are not those of the contract (cut off or exchanged)",
+                where=str(folder / part[1]),
                 fix="copy the folder again, or tune again",
             )
-        return cls(folder, contract, contract.toolset())
+        return cls(folder, contract, contract.toolset(), ToolPrior.load(folder) if contract.prior else None)
 
     def rebound(self, tools: ToolSet | None) -> ToolSet:
         """Return the adapter's tools with the functions of `tools`.

@@ -13,6 +13,7 @@ from schematune.schemas.tool import ToolSet
 if TYPE_CHECKING:
     from schematune.decoding.grammar import Grammar
     from schematune.decoding.loop import Prefix
+    from schematune.decoding.prior import ToolBias
 
 __all__ = [
     "Asked",
@@ -40,7 +41,7 @@ class Asked:
     """One request, ready to decode.
 
     `tokens` is the whole prompt, `milliseconds` what getting ready took; `adapter` the one that is to answer, of those that a
-    model holds.
+    model holds; `bias` is what the request's words say of the tool.
     """
 
     tools: ToolSet
@@ -53,6 +54,7 @@ class Asked:
     grammar: "Grammar | None" = None
     milliseconds: float = 0.0
     adapter: str = ""
+    bias: "ToolBias | None" = None
 
 
 def messages_of(request: Request) -> list[Message]:

@@ -36,10 +36,11 @@ from schematune.decoding.drafts import Habits
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.loop import RETRY_TOKENS, Prefix, decode
 from schematune.decoding.mend import Cuts, mended
+from schematune.decoding.prior import ToolBias
 from schematune.decoding.rows import Decoded, Sampling
 from schematune.decoding.scores import score_of, scores_of
 from schematune.decoding.stream import Piece, Progress, Run, astreamed, streamed
-from schematune.schemas.call import RESERVED, Answer, Call, Usage
+from schematune.schemas.call import NO_TOOL, RESERVED, Answer, Call, Usage
 from schematune.schemas.errors import (
     DecodeError,
     InvalidOutputError,
@@ -235,9 +236,16 @@ class Caller(Calling):
         said: Any = {"request": said_in(messages), "now": (context or {}).get("now", "")}
         prefix = self._prefix(tokens, context, permit, tools) if self.cache_prefix else None
         limit, adapter = min(self.max_new_tokens, room), self.base.adapter
-        asked = Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=limit, adapter=adapter)
+        bias = self._bias(said["request"], tools) if choice in ("auto", "required") else None
+        asked = Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=limit, adapter=adapter, bias=bias)
         grammar = self._grammar(asked) if self.constrained else None
         return replace(asked, grammar=grammar, milliseconds=(time.perf_counter() - start) * 1000)
+
+    def _bias(self, request: str, tools: ToolSet) -> ToolBias | None:
+        prior = self.adapter.prior if self.adapter is not None else None
+        if prior is None:
+            return None
+        return ToolBias(prior, request, [*tools.names, NO_TOOL], self.base.renderer.form, self.base.tokenizer)
 
     def _grammar(self, asked: Asked, cut: Cuts | None = None) -> Grammar:
         said: Any = {"request": asked.request, "now": asked.now, "cut": cut}
@@ -302,6 +310,7 @@ class Caller(Calling):
                     sampling=sampling or self.sampling,
                     retry_tokens=self.retry_tokens,
                     adapters=[one.adapter for one in asked],
+                    biases=[one.bias for one in asked],
                     **more,
                 )
             )

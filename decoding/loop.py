@@ -22,6 +22,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from schematune.decoding.drafts import Drafts, Habits
 from schematune.decoding.grammar import Grammar
+from schematune.decoding.prior import ToolBias
 from schematune.decoding.rows import Decoded, Row, Sampling
 
 __all__ = ["RETRY_TOKENS", "Prefix", "can_batch", "decode", "log_likelihoods"]
@@ -75,6 +76,7 @@ def decode(
     sampling: Sampling | Sequence[Sampling | None] | None = None,
     retry_tokens: int = RETRY_TOKENS,
     adapters: Sequence[str] = (),
+    biases: Sequence[ToolBias | None] = (),
     cancelled: Callable[[], bool] | None = None,
     progress: Callable[[int, list[int]], None] | None = None,
 ) -> list[Decoded]:
@@ -86,7 +88,7 @@ def decode(
     earlier completions, to which these are added; the result is the same. Greedy, unless `sampling` (one, or one for
     each row) says how tokens are drawn; a row draws the same alone and in a batch. What the mask does not hold is checked
     as it is written, and taken back where it does not fit, up to `retry_tokens` tokens a row. `adapters` names the one that
-    reads each row, for a model that takes PEFT's `adapter_names`. `cancelled` is asked after
+    reads each row, for a model that takes PEFT's `adapter_names`; `biases` lean the rows' choices of a tool. `cancelled` is asked after
     each pass; once it says so, all rows end as shortly as they can. `progress` is told the number of a row and its tokens
     so far that will stay, whenever there are more of them.
     """
@@ -95,9 +97,15 @@ def decode(
     draws = [sampling] * len(prompts) if sampling is None or isinstance(sampling, Sampling) else list(sampling)
     together = can_batch(model)
     rows = [
-        Row(list(prompt), grammar, limit, tokenizer, drawn, retry_tokens, adapter)
-        for prompt, grammar, limit, drawn, adapter in zip(
-            prompts, grammars, limits, draws, adapters or [""] * len(prompts), strict=True
+        Row(list(prompt), grammar, limit, tokenizer, drawn, retry_tokens, adapter, bias)
+        for prompt, grammar, limit, drawn, adapter, bias in zip(
+            prompts,
+            grammars,
+            limits,
+            draws,
+            adapters or [""] * len(prompts),
+            biases or [None] * len(prompts),
+            strict=True,
         )
     ]
     for number, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):

@@ -21,7 +21,7 @@ from schematune.decoding.pruning import kinds_of, without
 from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.merge import ANNOTATIONS, NEVER, Normal, both
 from schematune.schemas.normal import CHOICES, Document
-from schematune.schemas.patterns import matches
+from schematune.schemas.patterns import counts_far, matches
 from schematune.schemas.validate import Validator, part_validator
 
 __all__ = ["Rewritten", "rewritten"]
@@ -79,7 +79,7 @@ class _Writer:
         self.names: dict[int, str] = {}
         self.left = _MOST_WORK  # merges and comparisons; a few keywords can ask for endlessly many
         text = compact(document.root)
-        self.weight = 1 + len(text) // 4000 * ('Ref":' in text or '"$ref":' in text)  # of a validator that holds it all
+        self.weight = 1 + len(text) // 4000 * ('Ref":' in text or '"$ref":' in text) + 60 * counts_far(text)
 
     def _spend(self, many: int = 1) -> bool:
         """Tell whether there is work left to spend on choices."""

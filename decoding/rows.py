@@ -16,6 +16,7 @@ from schematune.decoding.closing import Closer
 from schematune.decoding.drafts import Drafts, Habits
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.guard import Guard
+from schematune.decoding.prior import ToolBias
 from schematune.schemas.errors import DecodeError
 
 __all__ = ["Choice", "Decoded", "Row", "Sampling", "allowed_tokens"]
@@ -98,7 +99,8 @@ class Row:
     """One row in the making; `block` holds the tokens that the next pass reads, `ahead` the draft after them.
 
     `cached` is the number of tokens of the prompt and the completion that the model has read; `retry_tokens` how many of
-    the completion may be taken back; `adapter` the one that reads it, of those that the model holds.
+    the completion may be taken back; `adapter` the one that reads it, of those that the model holds; `bias` leans its
+    choice of a tool.
     """
 
     block: list[int]
@@ -108,6 +110,7 @@ class Row:
     sampling: Sampling | None = None
     retry_tokens: int = 0
     adapter: str = ""
+    bias: ToolBias | None = None
     drafts: Drafts | None = None
     habits: Habits | None = None
     end: list[int] | None = None
@@ -208,21 +211,25 @@ class Row:
     def _choose(self, logits: torch.Tensor, top: int) -> tuple[int, float, float] | None:
         """Return the most likely token that the grammar allows, or draw one, with its logs; None where all were tried."""
         barred = self.guard.barred.get(len(self.tokens)) if self.guard is not None else None
-        total = logits.logsumexp(dim=-1)
+        total, own = logits.logsumexp(dim=-1), logits
+        leant = self.bias(self.tokens, logits) if self.bias is not None else None
+        if leant is not None:
+            logits, top = leant, int(leant.argmax())
         if barred:
             logits = logits.clone()
             logits[list(barred)] = float("-inf")
             top = int(logits.argmax())
         # mostly the model's own choice is allowed: asking that is cheaper than the whole mask
         if self.sampling is None and (self.matcher is None or self.matcher.validate_tokens([top]) == 1):
-            log = float(logits[top] - total)
+            log = float(own[top] - total)
             if log > _SURE or (self.matcher is None and not barred):
                 return top, log, 0.0
         logits = logits if self.matcher is None else _masked(logits, self.matcher)
         if barred and bool(torch.isinf(logits).all()):
             return None
         token = int(logits.argmax()) if self.sampling is None else self.sampling.draw(logits, self.generator)
-        return token, float(logits[token] - total), float(logits.logsumexp(dim=-1) - total)
+        left = own.masked_fill(torch.isinf(logits), float("-inf"))
+        return token, float(own[token] - total), float(left.logsumexp(dim=-1) - total)
 
     def _accept(self, token: int, stop: frozenset[int]) -> None:
         """Take the chosen token and what the grammar forces after it, or take back what does not fit."""

@@ -40,7 +40,7 @@ class Contract:
 
     `base` is the base as it was named, `base_fingerprint` what `base_fingerprint()` said of it; `tools` are
     in OpenAI's form, `bound` names for each tool the arguments that the program gives. `weights` is the
-    SHA-256 of the weights file, `data` the manifest of the pairs (counts by source, their SHA-256),
+    SHA-256 of the weights file, `prior` that of the tools' prior (empty where it has none), `data` the manifest of the pairs (counts by source, their SHA-256),
     `tuning` the options of the run, `versions` those of the packages, `created` an ISO date.
 
     >>> from schematune.schemas.form import COMPACT
@@ -59,6 +59,7 @@ class Contract:
     spans: SpanRules = field(default_factory=SpanRules)
     kind: Kind = "lora"
     weights: str = ""
+    prior: str = ""
     data: Mapping[str, JSON] = field(default_factory=dict)
     tuning: Mapping[str, JSON] = field(default_factory=dict)
     seed: int = 0
@@ -132,6 +133,7 @@ class Contract:
             found = value.get("version") if isinstance(value, Mapping) else None
             raise ContractError(f"a contract of version {found!r}, not {VERSION}", where=where, fix=fix)
         try:
+            value = {"prior": "", **value}  # adapters made before there were priors
             contract = cls(**{item.name: value[item.name] for item in fields(cls)})
             contract = replace(
                 contract,
@@ -170,6 +172,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "base_fingerprint": str,
     "parallel": bool,
     "weights": str,
+    "prior": str,
     "data": Mapping,
     "tuning": Mapping,
     "seed": int,

@@ -328,7 +328,7 @@ def _own(schema: Mapping[str, JSON]) -> dict[str, JSON]:
         kind = "dependentRequired" if isinstance(part, list | str) else "dependentSchemas"
         own[kind] = {**own.get(kind, {}), name: [part] if isinstance(part, str) else part}
     for kind in ("dependentRequired", "dependentSchemas"):
-        if own.get(kind) == {}:
+        if kind in own and (own[kind] == {} or not isinstance(own[kind], Mapping)):  # drafts to 7 let it be anything
             del own[kind]
     if isinstance(own.get("required"), bool):  # draft 3 says it in the member
         del own["required"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from schematune.schemas.errors import SchemaError
 
-__all__ = ["from_pattern", "matches", "readable"]
+__all__ = ["counts_far", "from_pattern", "matches", "readable"]
 
 _PRINTABLE = string.ascii_letters + string.digits + " -_.,"
 _CLASSES = {
@@ -47,6 +47,15 @@ def matches(pattern: str, text: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def counts_far(text: str) -> bool:
+    """Tell whether a pattern in a text counts to hundreds or beyond: it takes long to compile.
+
+    >>> counts_far("[a-z]{1,5000}"), counts_far("a{1,20}")
+    (True, False)
+    """
+    return re.search(r"\{\d*,?\d{3,}\}", text) is not None
+
+
 def readable(pattern: str) -> str:
     r"""Return a pattern of a schema (ECMA-262) as Python reads it: named groups, Unicode properties, slashes.
 

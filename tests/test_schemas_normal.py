@@ -160,3 +160,10 @@ def test_never_is_found_out() -> None:
     assert both({"type": "string"}, {"type": "integer"}) == NEVER
     assert both({"enum": [1, 2]}, {"enum": [True]}) == NEVER
     assert json.dumps(resolve({"allOf": [{"type": "string"}, False]}, {})) == json.dumps(NEVER)
+
+
+@pytest.mark.parametrize("key", ["dependentRequired", "dependentSchemas"])
+def test_what_an_old_draft_does_not_know_may_be_anything(key: str) -> None:
+    """Found by fuzzing (case 68451 of seed 0): in draft 7 these are no keywords, so they may hold what they like."""
+    root: Any = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", key: [{"a": 1}]}
+    assert Document(root).normal(root) == {"type": "object"}

@@ -9,7 +9,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from schematune.schemas.call import Answer
-from schematune.schemas.contract import Contract
+from schematune.schemas.contract import Contract, file_digest
 from schematune.schemas.errors import TuneError
 from schematune.schemas.files import write_text
 from schematune.schemas.form import Form
@@ -34,6 +34,7 @@ from schematune.trainer.proof import canonical, prove
 if TYPE_CHECKING:
     from schematune.decoding.adapter import Adapter
     from schematune.decoding.base import Base
+    from schematune.decoding.prior import ToolPrior
     from schematune.trainer.sft import Fit
 
 __all__ = ["DEV_CASES", "tune"]
@@ -62,6 +63,7 @@ def tune(
     dora: bool = False,
     rslora: bool = False,
     spans: bool = True,
+    prior: bool = True,
     reorder: bool = True,
     save_every: int | None = None,
     target: str | Iterable[str] = "all-linear",
@@ -76,7 +78,8 @@ def tune(
     folder, `adapters/tools-FINGERPRINT` where it is None. What is None follows the size of the base (see
     `schematune.trainer.options`); `lora` takes further options of `peft.LoraConfig`. `full` tunes every
     weight and writes a whole model. `spans` lets arguments that the pairs only ever copy from the request be
-    nothing but copies when decoding; `reorder` writes a call's arguments in the order in which requests say
+    nothing but copies when decoding; `prior` fits a linear classifier to the same pairs, which leans the adapter's choice of
+    a tool when decoding (`schematune.decoding.prior`); `reorder` writes a call's arguments in the order in which requests say
     them, whatever the order in the schema. `save_every` counts steps between checkpoints; a run that was cut off
     goes on from the last one when it is called again with the same inputs, unless `resume` is false.
     `evaluate` scores up to 100 pairs of the dev split at the end.
@@ -94,6 +97,7 @@ def tune(
 
     from schematune.decoding.adapter import Adapter
     from schematune.decoding.base import load_base
+    from schematune.trainer.prior import fit_prior
 
     loaded = load_base(base, device=device, form=form)
     options = Options.of(
@@ -107,7 +111,8 @@ def tune(
     rules = SpanRules.learn(pairs.train, tools) if spans else SpanRules()
     proof = prove(pairs.train, tools, loaded, spans=rules, seed=seed, progress=progress)
     proof.check()
-    contract = _contract(tools, pairs, loaded, options, rules)
+    contract = _contract(tools, pairs, loaded, {**options.to_dict(), "prior": prior}, rules)
+    words = fit_prior(pairs.train, progress=progress) if prior else None
     contract = replace(contract, metrics={"proof": proof.to_dict(), "proof_seconds": _since(started)})
 
     from schematune.trainer.sft import fit
@@ -115,7 +120,7 @@ def tune(
     say = _say if progress else lambda _: None
     with work_in(place, _digest(contract), resume=resume, say=say) as work:
         tuned = fit(loaded, proof.rows, options, work.partial, progress=progress)
-        contract = _write(work.result, tuned, loaded, contract)
+        contract = _write(work.result, tuned, loaded, contract, words)
         if evaluate and len(pairs.dev):
             scored = _dev_exact(work.result, pairs.dev, seed=seed, device=device, progress=progress)
             contract = replace(contract, metrics={**contract.metrics, **scored})
@@ -135,7 +140,7 @@ def _guarded(place: Path) -> None:
         raise TuneError(f"cannot be written: {error.strerror}", where=str(place), fix="give another out=") from error
 
 
-def _contract(tools: ToolSet, pairs: Pairs, base: "Base", options: Options, rules: SpanRules) -> Contract:
+def _contract(tools: ToolSet, pairs: Pairs, base: "Base", options: Mapping[str, JSON], rules: SpanRules) -> Contract:
     sources = Counter(pair.source.split(":")[0] or "unnamed" for pair in pairs)
     data: dict[str, JSON] = {
         "pairs": len(pairs),
@@ -150,10 +155,10 @@ def _contract(tools: ToolSet, pairs: Pairs, base: "Base", options: Options, rule
         base_fingerprint=base.fingerprint,
         form=base.renderer.form,
         spans=rules,
-        kind="full" if options.full else "lora",
+        kind="full" if options["full"] else "lora",
         data=data,
-        tuning=options.to_dict(),
-        seed=options.seed,
+        tuning=options,
+        seed=options["seed"],
         versions={name: version(name) for name in _PACKAGES},
     )
 
@@ -161,12 +166,15 @@ def _contract(tools: ToolSet, pairs: Pairs, base: "Base", options: Options, rule
 def _digest(contract: Contract) -> str:
     """Return the digest of all that decides the outcome of a run."""
     told = contract.to_dict()
-    return digest([told[name] for name in sorted(told) if name not in ("metrics", "created", "base", "weights")])
+    return digest(
+        [told[name] for name in sorted(told) if name not in ("metrics", "created", "base", "weights", "prior")]
+    )
 
 
-def _write(folder: Path, tuned: "Fit", base: "Base", contract: Contract) -> Contract:
-    """Write the weights in PEFT's layout (or a whole model) and the contract; return the contract."""
+def _write(folder: Path, tuned: "Fit", base: "Base", contract: Contract, prior: "ToolPrior | None") -> Contract:
+    """Write the weights in PEFT's layout (or a whole model), the prior and the contract; return the contract."""
     from schematune.decoding.adapter import weights_digest
+    from schematune.decoding.prior import PRIOR
 
     options: dict[str, Any] = {}
     if contract.kind == "lora":
@@ -179,6 +187,8 @@ def _write(folder: Path, tuned: "Fit", base: "Base", contract: Contract) -> Cont
         tuned.model.save_pretrained(folder, **options)
         if contract.kind == "full":
             base.tokenizer.save_pretrained(folder)
+        if prior is not None:
+            prior.save(folder)
     except Exception as error:  # safetensors and the system each raise their own for a full disk
         raise TuneError(
             f"the adapter cannot be written: {error}", where=str(folder), fix="free some space and call tune() again"
@@ -187,6 +197,7 @@ def _write(folder: Path, tuned: "Fit", base: "Base", contract: Contract) -> Cont
     written = replace(
         contract,
         weights=weights_digest(folder, contract.kind),
+        prior=file_digest(folder / PRIOR) if prior is not None else "",
         metrics={**contract.metrics, **metrics},
     )
     written.save(folder)

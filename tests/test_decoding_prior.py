@@ -1,0 +1,167 @@
+"""The prior of the tools: fit to pairs, saved with the adapter, leaning the choice of a tool and nothing else."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import FAMILIES, tiny_adapter
+
+from schematune.decoding.adapter import Adapter
+from schematune.decoding.base import Base
+from schematune.decoding.caller import Caller
+from schematune.decoding.prior import BUCKETS, PRIOR, ToolBias, ToolPrior, features
+from schematune.schemas.call import Call
+from schematune.schemas.contract import CONTRACT_FILE, file_digest
+from schematune.schemas.errors import ContractError
+from schematune.schemas.pair import Pair
+from schematune.schemas.tool import ToolSet
+from schematune.trainer.prior import fit_prior
+
+Loaded = Callable[[str], Base]
+
+SAID = {
+    "cancel_booking": ("give the {} back", "the {} is not needed any more"),
+    "cancel_event": ("the {} is off", "call the {} off"),
+    "record_expense": ("I paid for the {}", "put the {} on the list of costs"),
+    "no_tool": ("why is the {} blue", "who was the {}"),
+}
+THINGS = ("room", "desk", "meeting", "lunch", "taxi", "dinner", "book", "train", "parking space", "screen")
+
+
+def pairs() -> list[Pair]:
+    """Return pairs whose words tell the tool."""
+    return [
+        Pair.of(text.format(thing), [Call(name, {})], template=f"{name}-{text}-{thing}")
+        for name, texts in SAID.items()
+        for text in texts
+        for thing in THINGS
+    ]
+
+
+def tools() -> ToolSet:
+    """Return the tools of the pairs, without arguments."""
+    return ToolSet([{"name": name, "parameters": {}} for name in SAID if name != "no_tool"])
+
+
+@pytest.fixture(scope="module")
+def prior() -> ToolPrior:
+    """Return a prior fit to the pairs."""
+    made = fit_prior(pairs())
+    assert made is not None
+    return made
+
+
+def test_it_tells_tools_apart_by_words_and_knows_how_sure_it_is(prior: ToolPrior) -> None:
+    for text, name in (("call off the concert", "cancel_event"), ("I paid for a hat", "record_expense")):
+        logs = prior.logs(text)
+        assert max(logs, key=lambda one: logs[one]) == name
+        assert sum(np.exp(list(logs.values()))) == pytest.approx(1, abs=1e-5)
+    assert list(prior.logs("?!").values()) == pytest.approx(list(prior.rates))
+    assert max(prior.logs("zzz qqq").values()) < np.log(0.4)  # a bucket may be another word's too
+    assert list(np.exp(prior.rates)) == pytest.approx([0.25] * 4)
+
+
+def test_asking_counts_for_the_tool_asked_about_and_several_calls_for_none() -> None:
+    asking = [Pair.of(f"paid {n}", [Call("ask", {"tool": "record_expense", "missing": ["a"]})]) for n in "abcd"]
+    several = [Pair.of("both", [Call("record_expense", {}), Call("cancel_event", {})])]
+    made = fit_prior([*asking, *several, *(Pair.of(f"off {n}", [Call("cancel_event", {})]) for n in "abcd")])
+    assert made is not None and made.names == ("cancel_event", "record_expense")
+    assert fit_prior(asking) is None
+
+
+def test_the_users_own_requests_weigh_more() -> None:
+    own = [Pair.of("the lights", [Call("dim", {})], source="example:ours:1")]
+    made_up = [Pair.of("the lights", [Call("play", {})], source="synthetic", template=str(n)) for n in range(5)]
+    even = fit_prior([*made_up, *(Pair.of("on", [Call("dim", {})], source="synthetic") for _ in range(5)), *own])
+    assert even is not None
+    assert even.logs("the lights")["dim"] > even.logs("the lights")["play"]
+
+
+@given(st.text(max_size=80))
+def test_features_are_buckets_each_once(text: str) -> None:
+    found = features(text)
+    assert found == sorted(set(found)) and all(0 <= place < BUCKETS for place in found)
+
+
+def test_saved_means_loaded_equal(prior: ToolPrior, tmp_path: Path) -> None:
+    prior.save(tmp_path)
+    found = ToolPrior.load(tmp_path)
+    assert found.names == prior.names and found.logs("call it off") == prior.logs("call it off")
+    assert (tmp_path / PRIOR).stat().st_size < 300_000
+    (tmp_path / PRIOR).write_bytes((tmp_path / PRIOR).read_bytes()[:1000])
+    with pytest.raises(ContractError, match="cannot be read"):
+        ToolPrior.load(tmp_path)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(seed=st.integers(0, 5))
+@settings(deadline=None)  # the first example makes the tiny base
+def test_it_moves_probability_among_the_tools_only(
+    family: str, seed: int, prior: ToolPrior, tiny_loaded: Loaded
+) -> None:
+    """Walk through a call as it is written: what is no tool's keeps its share, and the tools take what the prior says."""
+    base = tiny_loaded(family)
+    form, tokenizer, words = base.renderer.form, base.tokenizer, "give the boat back"
+    bias = ToolBias(prior, words, prior.names, form, tokenizer)
+    logs, rates = prior.logs(words), dict(zip(prior.names, prior.rates.tolist(), strict=True))
+    logits = torch.randn(len(tokenizer), generator=torch.Generator().manual_seed(seed))
+    gains: dict[str, float] = {}
+    for name in tools().names:
+        tokens = tokenizer.encode(form.write([Call(name, {})]), add_special_tokens=False)
+        gains[name] = 0.0
+        for place, token in enumerate(tokens):
+            leant = bias(tokens[:place], logits)
+            if leant is None:
+                continue
+            before, after = logits.log_softmax(-1), leant.log_softmax(-1)
+            moved = (before - after).abs() > 1e-4
+            assert before[moved].logsumexp(-1) == pytest.approx(float(after[moved].logsumexp(-1)), abs=1e-3)
+            gains[name] += float(after[token] - before[token])
+    best = max(tools().names, key=lambda one: logs[one] - rates[one])
+    assert best == "cancel_booking" == max(gains, key=lambda one: gains[one])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_an_adapter_calls_leans_on_its_prior(
+    family: str, prior: ToolPrior, tiny_loaded: Loaded, tmp_path: Path
+) -> None:
+    base = tiny_loaded(family)
+    adapter = Adapter.load(tiny_adapter(base, tmp_path / "adapter", tools()))
+    sure = replace(prior, scale=prior.scale * 20)
+    requests = ["give it back", "call it off", "I paid for it"]
+    for constrained in (True, False):
+        caller = Caller(replace(adapter, prior=sure), base=base, max_new_tokens=64, constrained=constrained)
+        answers = caller.batch(requests, choice="required")
+        if constrained:
+            assert [answer.calls[0].name for answer in answers if answer.calls] == [
+                name
+                for name, answer in zip(("cancel_booking", "cancel_event", "record_expense"), answers, strict=True)
+                if answer.calls
+            ]
+            permitted = caller.batch(requests, choice="required", permits=[["cancel_event"]] * 3)
+            assert {answer.calls[0].name for answer in permitted if answer.calls} <= {"cancel_event"}
+        assert [one.text for one in answers] == [caller.batch([one], choice="required")[0].text for one in requests]
+
+
+def test_a_prior_is_part_of_the_contract(prior: ToolPrior, tiny_loaded: Loaded, tmp_path: Path) -> None:
+    folder = tiny_adapter(tiny_loaded("builtin"), tmp_path / "adapter", tools())
+    contract = json.loads((folder / CONTRACT_FILE).read_text())
+    del contract["prior"]  # as adapters were before there were any
+    (folder / CONTRACT_FILE).write_text(json.dumps(contract))
+    assert Adapter.load(folder).prior is None
+    prior.save(folder)
+    (folder / CONTRACT_FILE).write_text(json.dumps({**contract, "prior": file_digest(folder / PRIOR)}))
+    found = Adapter.load(folder).prior
+    assert found is not None and found.names == prior.names
+    replace(prior, rates=prior.rates + 1).save(folder)
+    with pytest.raises(ContractError, match="the prior's weights are not those of the contract"):
+        Adapter.load(folder)
+    (folder / PRIOR).unlink()
+    with pytest.raises(ContractError, match="cannot be read"):
+        Adapter.load(folder)
