@@ -35,9 +35,13 @@ MAX_DEPTH = 64
 MAX_NODES = 200_000
 """How many values a schema's JSON may hold, the listed ones of an `enum` included."""
 
+MAX_CROSSED = 5_000_000
+"""How many values the ways of a choice may come to, each together with what stands beside the choice."""
+
 MAX_LITERAL = 50_000
 """How long the JSON of one listed value (of `enum`, `const`) or one name may be, in characters."""
 
+_MANY_WAYS = 200
 _MOST_CACHED = 100_000
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _LARGEST = 1.7976931348623157e308
@@ -100,6 +104,24 @@ def _built(text: str, documents: str, formats: bool) -> Validator:
     return _Checker(jsonschema_rs.validator_for(schema, validate_formats=formats, **options))
 
 
+def _crossed(node: Mapping[str, JSON]) -> int:
+    """Return how many values a choice's ways come to, each with all that stands beside the choice."""
+    most = max((len(ways) for ways in map(node.get, ("anyOf", "oneOf")) if isinstance(ways, list)), default=0)
+    if most < _MANY_WAYS:
+        return 0
+    beside = sum(1 for key, part in node.items() if key not in ("anyOf", "oneOf") for _ in _values(part))
+    return most * beside
+
+
+def _values(node: JSON) -> Iterator[JSON]:
+    """Yield a value and all in it."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ())
+
+
 def check_bounds(schema: JSON, *, where: str = "schema") -> str:
     """Return a schema as compact JSON; raises `SchemaError` where it is too deep, too large or no JSON.
 
@@ -124,6 +146,9 @@ def check_bounds(schema: JSON, *, where: str = "schema") -> str:
         for node in level:
             if isinstance(node, Mapping):
                 below += node.values()
+                if _crossed(node) > MAX_CROSSED:
+                    what = f"the ways of a choice times what stands beside them come to more than {MAX_CROSSED} values"
+                    raise SchemaError(what, where=where, fix="say within the ways what is true of them")
             elif isinstance(node, list):
                 below += node
             elif isinstance(node, int | float) and not -_LARGEST <= node <= _LARGEST:
@@ -265,14 +290,7 @@ def part_validator(schema: JSON, root: JSON) -> Validator | None:
 
 
 def _mappings(node: JSON) -> Iterator[Mapping[str, JSON]]:
-    stack = [node]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Mapping):
-            yield node
-            stack.extend(node.values())
-        elif isinstance(node, list):
-            stack.extend(node)
+    return (part for part in _values(node) if isinstance(part, Mapping))
 
 
 def _moved(node: JSON) -> JSON:

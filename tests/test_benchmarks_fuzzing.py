@@ -37,6 +37,10 @@ BROKEN: list[tuple[Any, str]] = [
     (["x"], "an object or a boolean"),
     (nested(3000), f"deeper than {MAX_DEPTH}"),
     ({"enum": list(range(MAX_NODES))}, f"larger than {MAX_NODES}"),
+    (
+        {"anyOf": [{"const": {"k": n}} for n in range(3000)], "properties": {"k": {"enum": list(range(3000))}}},
+        "the ways of a choice times what stands beside them",
+    ),
     ({"const": "x" * (MAX_LITERAL + 1)}, "a listed value or a name"),
     ({"properties": {"x" * (MAX_LITERAL + 1): {}}}, "a listed value or a name"),
     ({"minimum": 10**400}, "beyond all bounds"),
