@@ -142,6 +142,8 @@ class Document:
         return self._together.setdefault(tuple(map(id, parts)), {"allOf": list(parts)})
 
     def _merge(self, schema: Mapping[str, JSON], depth: int) -> Normal:
+        if self._alone:  # drafts that know only `dependencies`
+            schema = {key: part for key, part in schema.items() if key not in ("dependentRequired", "dependentSchemas")}
         merged: Normal = _own(schema)
         if self._alone and isinstance(schema.get("$ref"), str):
             schema = {"$ref": schema["$ref"]}
@@ -328,7 +330,7 @@ def _own(schema: Mapping[str, JSON]) -> dict[str, JSON]:
         kind = "dependentRequired" if isinstance(part, list | str) else "dependentSchemas"
         own[kind] = {**own.get(kind, {}), name: [part] if isinstance(part, str) else part}
     for kind in ("dependentRequired", "dependentSchemas"):
-        if kind in own and (own[kind] == {} or not isinstance(own[kind], Mapping)):  # drafts to 7 let it be anything
+        if own.get(kind) == {}:
             del own[kind]
     if isinstance(own.get("required"), bool):  # draft 3 says it in the member
         del own["required"]
