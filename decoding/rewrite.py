@@ -9,15 +9,14 @@ less, and the value is checked.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, reduce
+from functools import reduce
 from itertools import combinations
 from math import comb
 from typing import Any
 
-import llguidance
-
 from schematune.decoding.othernames import other_names
 from schematune.decoding.pruning import kinds_of, without
+from schematune.decoding.taken import compiles, is_annotation
 from schematune.schemas.jsontext import JSON, compact
 from schematune.schemas.merge import ANNOTATIONS, NEVER, Normal, both
 from schematune.schemas.normal import CHOICES, Document
@@ -216,7 +215,7 @@ class _Writer:
             fitting = self._fitting(normal, values)
             return {"enum": fitting} if fitting else False
         written: dict[str, JSON] = {key: normal[key] for key in ("type", *_SCALAR) if key in normal}
-        if "multipleOf" in written and not _compiles(compact({"type": "number", "multipleOf": written["multipleOf"]})):
+        if "multipleOf" in written and not compiles(compact({"type": "number", "multipleOf": written["multipleOf"]})):
             del written["multipleOf"]
             self.checked["multipleOf"] += 1
         self._note(normal)
@@ -243,7 +242,7 @@ class _Writer:
             if (
                 key == "pattern"
                 and "pattern" in written
-                and _compiles(compact({"type": "string", "pattern": part[key]}))
+                and compiles(compact({"type": "string", "pattern": part[key]}))
             ):
                 self.checked["pattern"] += 1
             elif key not in ANNOTATIONS and key not in ("minContains", "maxContains", "then", "else"):
@@ -253,10 +252,10 @@ class _Writer:
         form = normal.get("format")
         if form in _FORMATS:
             written["format"] = form
-        elif form is not None and not _is_annotation(str(form)):
+        elif form is not None and not is_annotation(str(form)):
             self.checked["format"] += 1
         if "pattern" in normal:
-            if _compiles(compact({"type": "string", "pattern": normal["pattern"]})):
+            if compiles(compact({"type": "string", "pattern": normal["pattern"]})):
                 written["pattern"] = normal["pattern"]
             else:
                 self.checked["pattern"] += 1
@@ -314,7 +313,7 @@ class _Writer:
 
     def _write_patterns(self, patterns: Mapping[str, JSON], written: dict[str, JSON], depth: int) -> bool:
         """Write the patterns that the engine takes; tell whether these are all."""
-        taken = [one for one in patterns if _compiles(compact({"type": "object", "patternProperties": {one: True}}))]
+        taken = [one for one in patterns if compiles(compact({"type": "object", "patternProperties": {one: True}}))]
         if taken:
             written["patternProperties"] = {one: self.part(patterns[one], depth + 1) for one in taken}
         self.checked["patternProperties"] += len(taken) < len(patterns)
@@ -334,11 +333,7 @@ class _Writer:
             more = {name: rest for name in listed if isinstance(name, str) and name not in kept and not patterns}
             return {**kept, **gone, **more}, patterns, rest if patterns else False
         only = set(normal) - ANNOTATIONS - {"type"}
-        if (
-            only == {"pattern"}
-            and not patterns
-            and _compiles(compact({"type": "string", "pattern": normal["pattern"]}))
-        ):
+        if only == {"pattern"} and not patterns and compiles(compact({"type": "string", "pattern": normal["pattern"]})):
             self.rewritten["propertyNames"] += 1
             return {**kept, **gone}, {normal["pattern"]: rest}, False
         if only <= {"minLength", "maxLength"} and not patterns:
@@ -381,19 +376,4 @@ class _Writer:
 
 
 def _any_of(ways: Iterator[JSON]) -> JSON:
-    found = list(ways)
-    return found[0] if len(found) == 1 else {"anyOf": found} if found else False
-
-
-@lru_cache(maxsize=4096)
-def _compiles(schema: str) -> bool:
-    """Tell whether the engine takes a schema."""
-    text = llguidance.LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_flexible": False})
-    return not llguidance.LLMatcher.validate_grammar(text)
-
-
-@lru_cache(maxsize=512)
-def _is_annotation(form: str) -> bool:
-    """Tell whether the validator takes a format for a mere note: it lets nonsense through."""
-    validator = part_validator({"format": form}, True)
-    return validator is None or all(validator.is_valid(text) for text in ("\n", "%", "\\", "{", "(", "a b", ""))
+    return ({"anyOf": found} if found[1:] else found[0]) if (found := list(ways)) else False

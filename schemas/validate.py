@@ -35,11 +35,14 @@ MAX_DEPTH = 64
 MAX_NODES = 200_000
 """How many values a schema's JSON may hold, the listed ones of an `enum` included."""
 
-MAX_CROSSED = 5_000_000
+MAX_CROSSED = 1_000_000
 """How many values the ways of a choice may come to, each together with what stands beside the choice."""
 
 MAX_LITERAL = 50_000
 """How long the JSON of one listed value (of `enum`, `const`) or one name may be, in characters."""
+
+MAX_PATTERN = 10_000
+"""How long a pattern may be, in characters: engines take a gigabyte for some twice as long."""
 
 _MANY_WAYS = 200
 _MOST_CACHED = 100_000
@@ -163,7 +166,15 @@ def check_bounds(schema: JSON, *, where: str = "schema") -> str:
         raise SchemaError(f"it is no JSON in UTF-8: {reason}", where=where, fix="mend the schema") from error
     if len(text) > MAX_LITERAL and any(len(word) > MAX_LITERAL for word in _literals(schema)):
         raise SchemaError(f"a listed value or a name of over {MAX_LITERAL} characters", where=where, fix="shorten it")
+    if len(text) > MAX_PATTERN and any(len(pattern) > MAX_PATTERN for pattern in _patterns(schema)):
+        raise SchemaError(f"a pattern of over {MAX_PATTERN} characters", where=where, fix="shorten it")
     return text
+
+
+def _patterns(schema: JSON) -> Iterator[str]:
+    for node in _mappings(schema):
+        yield from (part for part in (node.get("pattern"),) if isinstance(part, str))
+        yield from node["patternProperties"] if isinstance(node.get("patternProperties"), Mapping) else ()
 
 
 def _literals(schema: JSON) -> Iterator[str]:

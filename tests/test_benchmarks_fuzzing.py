@@ -16,7 +16,16 @@ from schematune.decoding.rewrite import rewritten
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.merge import both
 from schematune.schemas.normal import Document
-from schematune.schemas.validate import MAX_DEPTH, MAX_LITERAL, MAX_NODES, check_schema, is_valid, validator, violations
+from schematune.schemas.validate import (
+    MAX_DEPTH,
+    MAX_LITERAL,
+    MAX_NODES,
+    MAX_PATTERN,
+    check_schema,
+    is_valid,
+    validator,
+    violations,
+)
 
 
 @lru_cache(maxsize=1)
@@ -43,6 +52,8 @@ BROKEN: list[tuple[Any, str]] = [
     ),
     ({"const": "x" * (MAX_LITERAL + 1)}, "a listed value or a name"),
     ({"properties": {"x" * (MAX_LITERAL + 1): {}}}, "a listed value or a name"),
+    ({"patternProperties": {"x" * (MAX_PATTERN + 1): {}}}, f"a pattern of over {MAX_PATTERN}"),
+    ({"items": {"pattern": "x" * (MAX_PATTERN + 1)}}, f"a pattern of over {MAX_PATTERN}"),
     ({"minimum": 10**400}, "beyond all bounds"),
     ({"minimum": float("nan")}, "beyond all bounds"),
     ({"pattern": "\ud800"}, "no JSON in UTF-8"),
@@ -136,3 +147,11 @@ def test_a_crash_is_counted_and_named(monkeypatch: pytest.MonkeyPatch, capsys: p
     found = json.loads(caught.out.splitlines()[-1])
     assert found["crashes"] == found["failures"]["IndexError"] > 0
     assert f"case {found['first']['IndexError']}: raised: IndexError" in caught.err
+
+
+def test_a_number_that_the_engine_cannot_read_is_a_typed_error() -> None:
+    """Found by fuzzing (case 26693 of seed 1): the least common multiple of these has 309 digits."""
+    steps = [{"type": "integer", "multipleOf": 1e308, "minimum": 2**31}]
+    steps += [{"type": "integer", "multipleOf": 1e16, "minimum": 1e308}]
+    with pytest.raises(SchemaError, match="no grammar"):
+        guided({"allOf": [*steps, {"anyOf": [False, True]}]})
