@@ -78,7 +78,7 @@ class _Writer:
         self.names: dict[int, str] = {}
         self.left = _MOST_WORK  # merges and comparisons; a few keywords can ask for endlessly many
         text = compact(document.root)
-        self.weight = 1 + len(text) // 4000 * ('Ref":' in text or '"$ref":' in text) + 60 * counts_far(text)
+        self.weight = 1 + len(text) // 1500 * ('Ref":' in text or '"$ref":' in text) + 60 * counts_far(text)
 
     def _spend(self, many: int = 1) -> bool:
         """Tell whether there is work left to spend on choices."""
