@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from schematune.schemas.call import ASK, Call
+from schematune.schemas.call import ASK
 from schematune.schemas.errors import ContractError
 from schematune.schemas.form import Form
 
@@ -158,8 +158,8 @@ class ToolBias:
 
 def _openings(name: str, form: Form) -> tuple[str, str]:
     """Return how a call of `name` begins, and how one does that asks for what it lacks."""
-    asking = form.write([Call(ASK, {"tool": name})])
-    return f"{form.before}{form.written(name)}{form.between}", asking[: asking.rindex(name) + len(name) + 1]
+    called, asked = (f"{form.before}{form.written(one)}{form.between}" for one in (name, ASK))
+    return called, asked + form.json({"tool": name})[:-1]
 
 
 def _log_sum(logs: Iterable[float]) -> float:
