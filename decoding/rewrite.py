@@ -85,9 +85,9 @@ class _Writer:
         self.left -= many
         return self.left >= 0
 
-    def _validator(self, schema: JSON, key: str) -> Validator | None:
+    def _validator(self, schema: JSON, key: str, values: int = 1) -> Validator | None:
         """Return what checks values against a part; None where the work is spent, which leaves `key` to be checked."""
-        if self._spend(self.weight):
+        if self._spend(self.weight * (1 + values // 100)):
             return part_validator(schema, self.document.root)
         self.checked[key] += 1
         return None
@@ -205,7 +205,7 @@ class _Writer:
     def _fitting(self, normal: Normal, values: Sequence[JSON]) -> list[JSON]:
         listing = "enum" if "enum" in normal else "const"
         plain = {key: value for key, value in normal.items() if key not in ANNOTATIONS and key != listing}
-        validator = self._validator(plain, listing) if plain else None
+        validator = self._validator(plain, listing, len(values)) if plain else None
         return [value for value in values if validator is None or validator.is_valid(value)]
 
     def _plain(self, normal: Normal, depth: int) -> JSON:
