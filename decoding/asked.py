@@ -11,9 +11,9 @@ from schematune.schemas.pair import Message, said_in
 from schematune.schemas.tool import ToolSet
 
 if TYPE_CHECKING:
+    from schematune.decoding.bias import CallBias
     from schematune.decoding.grammar import Grammar
     from schematune.decoding.loop import Prefix
-    from schematune.decoding.prior import ToolBias
 
 __all__ = [
     "Asked",
@@ -41,7 +41,7 @@ class Asked:
     """One request, ready to decode.
 
     `tokens` is the whole prompt, `milliseconds` what getting ready took; `adapter` the one that is to answer, of those that a
-    model holds; `bias` is what the request's words say of the tool.
+    model holds; `bias` is what the request's words say of the call.
     """
 
     tools: ToolSet
@@ -54,7 +54,7 @@ class Asked:
     grammar: "Grammar | None" = None
     milliseconds: float = 0.0
     adapter: str = ""
-    bias: "ToolBias | None" = None
+    bias: "CallBias | None" = None
 
 
 def messages_of(request: Request) -> list[Message]:

@@ -31,16 +31,16 @@ from schematune.decoding.asked import (
     rows_of,
 )
 from schematune.decoding.base import Base, load_base
+from schematune.decoding.bias import CallBias
 from schematune.decoding.calling import Calling
 from schematune.decoding.drafts import Habits
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.loop import RETRY_TOKENS, Prefix, decode
 from schematune.decoding.mend import Cuts, mended
-from schematune.decoding.prior import ToolBias
 from schematune.decoding.rows import Decoded, Sampling
 from schematune.decoding.scores import score_of, scores_of
 from schematune.decoding.stream import Piece, Progress, Run, astreamed, streamed
-from schematune.schemas.call import NO_TOOL, RESERVED, Answer, Call, Usage
+from schematune.schemas.call import RESERVED, Answer, Call, Usage
 from schematune.schemas.errors import (
     DecodeError,
     InvalidOutputError,
@@ -241,11 +241,11 @@ class Caller(Calling):
         grammar = self._grammar(asked) if self.constrained else None
         return replace(asked, grammar=grammar, milliseconds=(time.perf_counter() - start) * 1000)
 
-    def _bias(self, request: str, tools: ToolSet) -> ToolBias | None:
+    def _bias(self, request: str, tools: ToolSet) -> CallBias | None:
         prior = self.adapter.prior if self.adapter is not None else None
         if prior is None:
             return None
-        return ToolBias(prior, request, [*tools.names, NO_TOOL], self.base.renderer.form, self.base.tokenizer)
+        return CallBias(prior, request, tools, self.base.renderer.form, self.base.tokenizer)
 
     def _grammar(self, asked: Asked, cut: Cuts | None = None) -> Grammar:
         said: Any = {"request": asked.request, "now": asked.now, "cut": cut}

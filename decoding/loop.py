@@ -20,9 +20,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from schematune.decoding.bias import CallBias
 from schematune.decoding.drafts import Drafts, Habits
 from schematune.decoding.grammar import Grammar
-from schematune.decoding.prior import ToolBias
 from schematune.decoding.rows import Decoded, Row, Sampling
 
 __all__ = ["RETRY_TOKENS", "Prefix", "can_batch", "decode", "log_likelihoods"]
@@ -76,7 +76,7 @@ def decode(
     sampling: Sampling | Sequence[Sampling | None] | None = None,
     retry_tokens: int = RETRY_TOKENS,
     adapters: Sequence[str] = (),
-    biases: Sequence[ToolBias | None] = (),
+    biases: Sequence[CallBias | None] = (),
     cancelled: Callable[[], bool] | None = None,
     progress: Callable[[int, list[int]], None] | None = None,
 ) -> list[Decoded]:
@@ -88,7 +88,7 @@ def decode(
     earlier completions, to which these are added; the result is the same. Greedy, unless `sampling` (one, or one for
     each row) says how tokens are drawn; a row draws the same alone and in a batch. What the mask does not hold is checked
     as it is written, and taken back where it does not fit, up to `retry_tokens` tokens a row. `adapters` names the one that
-    reads each row, for a model that takes PEFT's `adapter_names`; `biases` lean the rows' choices of a tool. `cancelled` is asked after
+    reads each row, for a model that takes PEFT's `adapter_names`; `biases` lean the rows' choices. `cancelled` is asked after
     each pass; once it says so, all rows end as shortly as they can. `progress` is told the number of a row and its tokens
     so far that will stay, whenever there are more of them.
     """

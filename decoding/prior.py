@@ -1,30 +1,23 @@
-"""What a request's words alone say of its tool, and how that leans on the decoding.
+"""What a request's words alone say of the call that it wants.
 
-A small model picks among many tools by a few words that its tuning showed it; a linear classifier over n-grams, fit to the
-same pairs (`schematune.trainer.prior`), picks on other grounds and errs elsewhere. `ToolPrior` is that classifier;
-`ToolBias` adds to the logits of the tokens of a tool's name the logarithm of how much likelier the request makes the
-tool than it is among all requests: a product of two experts (Hinton 2002, "Training products of experts"). The
-probability of anything else, of asking for what is missing say, stays the model's.
+A small model picks among tools and their options by a few words that its tuning showed it; linear classifiers over
+n-grams, fit to the same pairs (`schematune.trainer.prior`), pick on other grounds and err elsewhere. `ToolPrior` holds
+those of an adapter; how they lean its decoding is in `schematune.decoding.bias`.
 """
 
-import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
-from transformers import PreTrainedTokenizerBase
 
-from schematune.schemas.call import ASK
 from schematune.schemas.errors import ContractError
-from schematune.schemas.form import Form
+from schematune.schemas.jsontext import compact, strict_loads
 
-__all__ = ["BUCKETS", "PRIOR", "Array", "ToolBias", "ToolPrior", "features"]
+__all__ = ["BUCKETS", "PRIOR", "Array", "Classifier", "ToolPrior", "features"]
 
 PRIOR = "tool_prior.safetensors"
 """The file of an adapter's prior."""
@@ -33,6 +26,7 @@ BUCKETS = 2**14
 """Buckets that n-grams are hashed to."""
 
 _GRAMS = (3, 4, 5)
+_PARTS = ("table", "scale", "rates")
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -53,44 +47,66 @@ def features(text: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class ToolPrior:
-    """A linear classifier of requests by tool.
+class Classifier:
+    """A linear classifier of texts by one of several answers.
 
-    `names` are the tools (and `no_tool`); `table` holds the weights, int8 of shape (buckets, names), to be multiplied by `scale`,
-    float32 of shape (names); `rarity` weighs each bucket, float32; `rates` are the logarithms of
-    the shares of the names among all requests, which is what it says of a request without a word that it knows.
+    `names` are the answers; `table` holds the weights, int8 of shape (buckets, names), to be multiplied by `scale`, float32 of
+    shape (names); `rates` are the logarithms of the shares of the names, which is what it says of a text without a word that
+    it knows.
     """
 
     names: tuple[str, ...]
     table: Array
     scale: Array
-    rarity: Array
     rates: Array
 
     @classmethod
-    def of(cls, names: Sequence[str], weights: Array, rarity: Array, rates: Array) -> "ToolPrior":
-        """Make a prior of float weights, shape (buckets, names), which are kept to 8 bits."""
+    def of(cls, names: Sequence[str], weights: Array, rates: Array) -> "Classifier":
+        """Make a classifier of float weights, shape (buckets, names), which are kept to 8 bits."""
         scale = np.maximum(np.abs(weights).max(axis=0), 1e-12) / 127
         table = np.rint(weights / scale).astype(np.int8)
-        kept = [np.asarray(part, dtype=np.float32) for part in (scale, rarity, rates)]
-        return cls(tuple(names), table, *kept)
+        return cls(tuple(names), table, scale.astype(np.float32), np.asarray(rates, dtype=np.float32))
+
+    def logs(self, places: Array, weights: Array) -> dict[str, float]:
+        """Return the log-probability of each answer, given buckets and their weights."""
+        rows = self.table[places % len(self.table)].astype(np.float32)
+        logits = (weights @ rows) * self.scale + self.rates
+        return dict(zip(self.names, (logits - np.logaddexp.reduce(logits)).tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class ToolPrior:
+    """What is fit to an adapter's pairs: classifiers of requests by their tool, and of each tool's by what its arguments are.
+
+    `rarity` weighs each bucket, float32 of shape (buckets); `tools` tells the tool (or `no_tool`); `arguments` tells, for
+    `("given", tool, argument)`, whether an optional argument is given (`yes`, `no`), and for `("value", tool, argument)`
+    which of its values (as JSON) one has that can have a few.
+    """
+
+    rarity: Array
+    tools: Classifier
+    arguments: Mapping[tuple[str, str, str], Classifier] = field(default_factory=dict)
+
+    def read(self, text: str) -> tuple[Array, Array]:
+        """Return the buckets of a text and their weights, of unit length."""
+        places = np.array(features(text), dtype=np.int64)
+        weights = self.rarity[places]
+        return places, weights / max(float(np.sqrt((weights**2).sum())), 1e-6)
 
     def logs(self, text: str) -> dict[str, float]:
-        """Return the log-probability of each name, given a text."""
-        places = features(text)
-        weights = self.rarity[places]
-        weights = weights / max(float(np.sqrt((weights**2).sum())), 1e-6)
-        logits = (weights @ self.table[places].astype(np.float32)) * self.scale + self.rates
-        return dict(zip(self.names, (logits - np.logaddexp.reduce(logits)).tolist(), strict=True))
+        """Return the log-probability of each tool, given a text."""
+        return self.tools.logs(*self.read(text))
 
     def save(self, folder: Path) -> None:
         """Write the prior into an adapter's folder; raises `OSError`."""
         from safetensors.numpy import save_file
 
-        save_file(self._parts(), folder / PRIOR, metadata={"names": "\n".join(self.names)})
-
-    def _parts(self) -> dict[str, Array]:
-        return {name: getattr(self, name) for name in ("table", "scale", "rarity", "rates")}
+        every = {("tool", "", ""): self.tools, **self.arguments}
+        parts: dict[str, Array] = {"rarity": self.rarity}
+        for number, one in enumerate(every.values()):
+            parts |= {f"{number}.{name}": getattr(one, name) for name in _PARTS}
+        listing = compact([[*key, *one.names] for key, one in every.items()])
+        save_file(parts, folder / PRIOR, metadata={"classifiers": listing})
 
     @classmethod
     def load(cls, folder: Path) -> "ToolPrior":
@@ -99,82 +115,19 @@ class ToolPrior:
 
         try:
             with safe_open(folder / PRIOR, framework="numpy") as file:
-                names = tuple(file.metadata()["names"].split("\n"))
-                made = cls(names, **{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-            if made.table.shape != (BUCKETS, len(names)):
-                raise ValueError(f"a table of shape {made.table.shape}")
-        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+                listing = strict_loads(file.metadata()["classifiers"])
+                made = [
+                    Classifier(tuple(names), *(file.get_tensor(f"{number}.{part}") for part in _PARTS))
+                    for number, (_, _, _, *names) in enumerate(listing)
+                ]
+                rarity = file.get_tensor("rarity")
+            if rarity.shape != (BUCKETS,) or any(one.table.shape[1:] != (len(one.names),) for one in made):
+                raise ValueError("tables of the wrong shape")
+            keys = [(kind, tool, argument) for kind, tool, argument, *_ in listing]
+            return cls(rarity, made[0], dict(zip(keys[1:], made[1:], strict=True)))
+        except (OSError, KeyError, IndexError, TypeError, ValueError, SafetensorError) as error:
             raise ContractError(
                 f"the prior of the tools cannot be read: {error}",
                 where=str(folder / PRIOR),
                 fix="tune again, or copy the whole folder",
             ) from error
-        return made
-
-
-class ToolBias:
-    """Leans one row's choice of a tool towards what its request's words say."""
-
-    def __init__(
-        self, prior: ToolPrior, request: str, names: Iterable[str], form: Form, tokenizer: PreTrainedTokenizerBase
-    ) -> None:
-        """`names` are the tools that may be called, `form` how a call of them is written."""
-        logs, rates = prior.logs(request), dict(zip(prior.names, prior.rates.tolist(), strict=True))
-        known = [name for name in names if name in logs]
-        self.tokenizer = tokenizer
-        self._texts = {text: (logs[name], rates[name]) for name in known for text in _openings(name, form)}
-        self._longest = max(map(len, self._texts), default=0)
-
-    def __call__(self, tokens: Sequence[int], logits: torch.Tensor) -> torch.Tensor | None:
-        """Return the `logits` (vocabulary) of what follows `tokens`, leaning; None where no name is being chosen."""
-        if len(tokens) > self._longest:
-            return None
-        so_far = str(self.tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False))
-        going = {text: both for text, both in self._texts.items() if text.startswith(so_far)}
-        if len(going) < 2:
-            return None
-        leans = self._leans(going, len(so_far))
-        if len(set(leans.values())) < 2:
-            return None
-        places = torch.tensor(list(leans), device=logits.device)
-        lean = torch.tensor(list(leans.values()), device=logits.device, dtype=logits.dtype)
-        own = logits[places]
-        lean = lean - ((own + lean).logsumexp(dim=-1) - own.logsumexp(dim=-1))  # what is no name keeps its probability
-        return logits.index_add(0, places, lean)
-
-    def _leans(self, going: Mapping[str, tuple[float, float]], at: int) -> dict[int, float]:
-        """Return the tokens that go on with some of the texts from `at` on, with the log-ratio of all that they may become."""
-        found: dict[int, list[tuple[float, float]]] = {}
-        pieces = _pieces(self.tokenizer)
-        for text, both in going.items():
-            for end in range(at + 1, len(text) + 1):
-                for token in pieces.get(text[at:end], ()):
-                    found.setdefault(token, []).append(both)
-        return {
-            token: _log_sum(log for log, _ in both) - _log_sum(rate for _, rate in both)
-            for token, both in found.items()
-        }
-
-
-def _openings(name: str, form: Form) -> tuple[str, str]:
-    """Return how a call of `name` begins, and how one does that asks for what it lacks."""
-    called, asked = (f"{form.before}{form.written(one)}{form.between}" for one in (name, ASK))
-    return called, asked + form.json({"tool": name})[:-1]
-
-
-def _log_sum(logs: Iterable[float]) -> float:
-    return math.log(sum(map(math.exp, logs)) or 1e-300)
-
-
-_KNOWN: WeakKeyDictionary[PreTrainedTokenizerBase, Mapping[str, tuple[int, ...]]] = WeakKeyDictionary()
-
-
-def _pieces(tokenizer: PreTrainedTokenizerBase) -> Mapping[str, tuple[int, ...]]:
-    """Return the tokens that stand for a text of ASCII signs without spaces, made once for a tokenizer."""
-    if tokenizer not in _KNOWN:
-        made: dict[str, tuple[int, ...]] = {}
-        for place, piece in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
-            if isinstance(piece, str) and piece.isascii():
-                made[piece] = (*made.get(piece, ()), place)
-        _KNOWN[tokenizer] = made
-    return _KNOWN[tokenizer]

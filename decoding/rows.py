@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from schematune.decoding.bias import CallBias
 from schematune.decoding.closing import Closer
 from schematune.decoding.drafts import Drafts, Habits
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.guard import Guard
-from schematune.decoding.prior import ToolBias
 from schematune.schemas.errors import DecodeError
 
 __all__ = ["Choice", "Decoded", "Row", "Sampling", "allowed_tokens"]
@@ -100,7 +100,7 @@ class Row:
 
     `cached` is the number of tokens of the prompt and the completion that the model has read; `retry_tokens` how many of
     the completion may be taken back; `adapter` the one that reads it, of those that the model holds; `bias` leans its
-    choice of a tool.
+    choices.
     """
 
     block: list[int]
@@ -110,7 +110,7 @@ class Row:
     sampling: Sampling | None = None
     retry_tokens: int = 0
     adapter: str = ""
-    bias: ToolBias | None = None
+    bias: CallBias | None = None
     drafts: Drafts | None = None
     habits: Habits | None = None
     end: list[int] | None = None

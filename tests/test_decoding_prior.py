@@ -14,8 +14,9 @@ from tiny import FAMILIES, tiny_adapter
 
 from schematune.decoding.adapter import Adapter
 from schematune.decoding.base import Base
+from schematune.decoding.bias import CallBias, _Place
 from schematune.decoding.caller import Caller
-from schematune.decoding.prior import BUCKETS, PRIOR, ToolBias, ToolPrior, features
+from schematune.decoding.prior import BUCKETS, PRIOR, ToolPrior, features
 from schematune.schemas.call import Call
 from schematune.schemas.contract import CONTRACT_FILE, file_digest
 from schematune.schemas.errors import ContractError
@@ -52,7 +53,7 @@ def tools() -> ToolSet:
 @pytest.fixture(scope="module")
 def prior() -> ToolPrior:
     """Return a prior fit to the pairs."""
-    made = fit_prior(pairs())
+    made = fit_prior(pairs(), tools())
     assert made is not None
     return made
 
@@ -62,23 +63,25 @@ def test_it_tells_tools_apart_by_words_and_knows_how_sure_it_is(prior: ToolPrior
         logs = prior.logs(text)
         assert max(logs, key=lambda one: logs[one]) == name
         assert sum(np.exp(list(logs.values()))) == pytest.approx(1, abs=1e-5)
-    assert list(prior.logs("?!").values()) == pytest.approx(list(prior.rates))
+    assert list(prior.logs("?!").values()) == pytest.approx(list(prior.tools.rates))
     assert max(prior.logs("zzz qqq").values()) < np.log(0.4)  # a bucket may be another word's too
-    assert list(np.exp(prior.rates)) == pytest.approx([0.25] * 4)
+    assert list(np.exp(prior.tools.rates)) == pytest.approx([0.25] * 4)
 
 
 def test_asking_counts_for_the_tool_asked_about_and_several_calls_for_none() -> None:
     asking = [Pair.of(f"paid {n}", [Call("ask", {"tool": "record_expense", "missing": ["a"]})]) for n in "abcd"]
     several = [Pair.of("both", [Call("record_expense", {}), Call("cancel_event", {})])]
-    made = fit_prior([*asking, *several, *(Pair.of(f"off {n}", [Call("cancel_event", {})]) for n in "abcd")])
-    assert made is not None and made.names == ("cancel_event", "record_expense")
-    assert fit_prior(asking) is None
+    made = fit_prior([*asking, *several, *(Pair.of(f"off {n}", [Call("cancel_event", {})]) for n in "abcd")], tools())
+    assert made is not None and made.tools.names == ("cancel_event", "record_expense")
+    assert fit_prior(asking, tools()) is None
 
 
 def test_the_users_own_requests_weigh_more() -> None:
     own = [Pair.of("the lights", [Call("dim", {})], source="example:ours:1")]
     made_up = [Pair.of("the lights", [Call("play", {})], source="synthetic", template=str(n)) for n in range(5)]
-    even = fit_prior([*made_up, *(Pair.of("on", [Call("dim", {})], source="synthetic") for _ in range(5)), *own])
+    even = fit_prior(
+        [*made_up, *(Pair.of("on", [Call("dim", {})], source="synthetic") for _ in range(5)), *own], tools()
+    )
     assert even is not None
     assert even.logs("the lights")["dim"] > even.logs("the lights")["play"]
 
@@ -92,7 +95,7 @@ def test_features_are_buckets_each_once(text: str) -> None:
 def test_saved_means_loaded_equal(prior: ToolPrior, tmp_path: Path) -> None:
     prior.save(tmp_path)
     found = ToolPrior.load(tmp_path)
-    assert found.names == prior.names and found.logs("call it off") == prior.logs("call it off")
+    assert found.tools.names == prior.tools.names and found.logs("call it off") == prior.logs("call it off")
     assert (tmp_path / PRIOR).stat().st_size < 300_000
     (tmp_path / PRIOR).write_bytes((tmp_path / PRIOR).read_bytes()[:1000])
     with pytest.raises(ContractError, match="cannot be read"):
@@ -108,8 +111,8 @@ def test_it_moves_probability_among_the_tools_only(
     """Walk through a call as it is written: what is no tool's keeps its share, and the tools take what the prior says."""
     base = tiny_loaded(family)
     form, tokenizer, words = base.renderer.form, base.tokenizer, "give the boat back"
-    bias = ToolBias(prior, words, prior.names, form, tokenizer)
-    logs, rates = prior.logs(words), dict(zip(prior.names, prior.rates.tolist(), strict=True))
+    bias = CallBias(prior, words, tools(), form, tokenizer)
+    logs, rates = prior.logs(words), dict(zip(prior.tools.names, prior.tools.rates.tolist(), strict=True))
     logits = torch.randn(len(tokenizer), generator=torch.Generator().manual_seed(seed))
     gains: dict[str, float] = {}
     for name in tools().names:
@@ -133,7 +136,7 @@ def test_what_an_adapter_calls_leans_on_its_prior(
 ) -> None:
     base = tiny_loaded(family)
     adapter = Adapter.load(tiny_adapter(base, tmp_path / "adapter", tools()))
-    sure = replace(prior, scale=prior.scale * 20)
+    sure = replace(prior, tools=replace(prior.tools, scale=prior.tools.scale * 20))
     requests = ["give it back", "call it off", "I paid for it"]
     for constrained in (True, False):
         caller = Caller(replace(adapter, prior=sure), base=base, max_new_tokens=64, constrained=constrained)
@@ -158,10 +161,82 @@ def test_a_prior_is_part_of_the_contract(prior: ToolPrior, tiny_loaded: Loaded, 
     prior.save(folder)
     (folder / CONTRACT_FILE).write_text(json.dumps({**contract, "prior": file_digest(folder / PRIOR)}))
     found = Adapter.load(folder).prior
-    assert found is not None and found.names == prior.names
-    replace(prior, rates=prior.rates + 1).save(folder)
+    assert found is not None and found.tools.names == prior.tools.names
+    replace(prior, rarity=prior.rarity + 1).save(folder)
     with pytest.raises(ContractError, match="the prior's weights are not those of the contract"):
         Adapter.load(folder)
     (folder / PRIOR).unlink()
     with pytest.raises(ContractError, match="cannot be read"):
         Adapter.load(folder)
+
+
+SEND = {
+    "type": "object",
+    "properties": {"to": {"type": "string"}, "channel": {"enum": ["chat", "sms"]}, "urgent": {"type": "boolean"}},
+    "required": ["to"],
+}
+
+
+def options() -> tuple[ToolSet, ToolPrior]:
+    """Return a tool with options, and the prior of pairs whose words tell them."""
+    made = []
+    for n, name in enumerate(("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hal")):
+        for words, more in (
+            ("quick text", {"channel": "sms"}),
+            ("in the chat", {"channel": "chat"}),
+            ("at once", {"urgent": True}),
+        ):
+            made.append(Pair.of(f"{words} for {name}", [Call("send", {"to": name, **more})], template=f"{n}{words}"))
+        made.append(Pair.of(f"why is {name} here", [Call.no_tool()], template=f"{n}why"))
+    tools = ToolSet([{"name": "send", "parameters": SEND}])
+    prior = fit_prior(made, tools)
+    assert prior is not None
+    return tools, prior
+
+
+def test_options_are_told_by_words_too(tmp_path: Path) -> None:
+    _, prior = options()
+    assert set(prior.arguments) == {
+        ("given", "send", "channel"),
+        ("given", "send", "urgent"),
+        ("value", "send", "channel"),
+    }
+    prior.save(tmp_path)
+    found = ToolPrior.load(tmp_path)
+    for key, classifier in prior.arguments.items():
+        assert found.arguments[key].logs(*found.read("a text")) == classifier.logs(*prior.read("a text"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_options_lean_where_they_are_chosen(family: str, tiny_loaded: Loaded) -> None:
+    """After the required argument: which option, or the end; after the option's name: which value."""
+    tools, prior = options()
+    base = tiny_loaded(family)
+    form, tokenizer = base.renderer.form, base.tokenizer
+    space, logits = " " if form.spaced else "", torch.zeros(len(tokenizer))
+    opening = f'{form.before}{form.written("send")}{form.between}{{"to":{space}"Zoe"'
+
+    def gain(request: str, written: str, text: str) -> float:
+        tokens = tokenizer.encode(opening + written, add_special_tokens=False)
+        leant = CallBias(prior, request, tools, form, tokenizer)(tokens, logits)
+        following = tokenizer.encode(text, add_special_tokens=False)[0]
+        return 0.0 if leant is None else float(leant[following] - logits[following])
+
+    value = f',{space}"channel":{space}"'
+    assert gain("quick text to Zoe", value, "sms") > 0 > gain("quick text to Zoe", value, "chat")
+    assert gain("in the chat", value, "chat") > 0 > gain("in the chat", value, "sms")
+    named = f',{space}"'
+    assert gain("at once to Zoe", named, "urgent") > gain("quick text to Zoe", named, "urgent")
+    assert gain("quick text to Zoe", named, "channel") > gain("at once to Zoe", named, "channel")
+
+
+@given(st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text(max_size=5)), st.data())
+def test_a_place_is_read_from_any_beginning_of_an_object(value: dict[str, object], data: st.DataObject) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    begun = text[: data.draw(st.integers(0, len(text)))]
+    place = _Place.of(begun)
+    assert (place is None) == (begun in ("", text))
+    if place is not None:
+        assert begun.endswith(place.typed)
+        assert list(value)[: len(place.used)] == list(place.used)
+        assert place.key is None or place.key == list(value)[len(place.used)]

@@ -1,14 +1,15 @@
-"""Fits the prior of the tools: a linear classifier of the requests of pairs, its confidence measured on pairs it has not seen.
+"""Fits the prior of the tools: linear classifiers of the requests of pairs, their confidence measured on pairs not seen.
 
 Multinomial logistic regression on hashed n-grams, weighted by how rare they are, with L2 regularisation, found by L-BFGS. How far
-to trust it is a temperature (Guo et al. 2017, "On calibration of modern neural networks"), fit on a part of the pairs whose
+to trust them is a temperature (Guo et al. 2017, "On calibration of modern neural networks"), fit on a part of the pairs whose
 families of wordings the other part does not have.
 """
 
 import warnings
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from schematune.decoding.prior import BUCKETS, Array, ToolPrior, features
-from schematune.schemas.call import ASK
+from schematune.decoding.prior import BUCKETS, Array, Classifier, ToolPrior, features
+from schematune.schemas.call import ASK, Call
+from schematune.schemas.jsontext import compact
 from schematune.schemas.pair import Pair, said_in
+from schematune.schemas.tool import ToolSet
 
 __all__ = ["fit_prior"]
 
@@ -26,6 +29,8 @@ _PENALTY = 5e-6
 _STEPS = 80
 _OWN = 2.0  # how much the user's own requests weigh together, in those made of them
 _FOLDS = 4
+_FOLDED = 2048  # buckets of the classifiers of arguments, which see few requests each
+_MOST_VALUES = 32
 _TEMPERATURES = tuple(0.4 * 1.15**step for step in range(24))
 
 
@@ -37,7 +42,7 @@ class _Row:
     family: str
 
 
-def fit_prior(pairs: Iterable[Pair], *, progress: bool = False) -> ToolPrior | None:
+def fit_prior(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False) -> ToolPrior | None:
     """Fit a prior to pairs of one call each; None where they are of one tool only.
 
     A pair that asks for what is missing counts for the tool that it asks about. The user's own requests together weigh
@@ -45,24 +50,95 @@ def fit_prior(pairs: Iterable[Pair], *, progress: bool = False) -> ToolPrior | N
 
     >>> from schematune.schemas.call import Call
     >>> said = {"play": "play a song", "book": "book a table"}
-    >>> prior = fit_prior(Pair.of(f"{text} {n}", [Call(name, {})]) for name, text in said.items() for n in "abcdef")
-    >>> logs = prior.logs("could you play it")
+    >>> pairs = [Pair.of(f"{text} {n}", [Call(name, {})]) for name, text in said.items() for n in "abcdef"]
+    >>> logs = fit_prior(pairs, ToolSet([{"name": name} for name in said])).logs("could you play it")
     >>> max(logs, key=logs.get)
     'play'
     """
-    rows = [row for pair in pairs if (row := _row(pair)) is not None]
-    names = sorted({row.name for row in rows})
-    if len(names) < 2:
+    single = [pair for pair in pairs if len(pair.calls) == 1]
+    told = [_row(pair, name) for pair in single if (name := _tool(pair.calls[0]))]
+    if len({row.name for row in told}) < 2:
         return None
-    rarity = _rarity(rows)
-    unseen = [zlib.crc32(row.family.encode()) % _FOLDS == 0 for row in rows]
-    heat = 1.0
-    with tqdm(total=2 * _STEPS, desc="tool prior", unit="step", delay=2, disable=not progress) as bar:
-        seen = [row for row, out in zip(rows, unseen, strict=True) if not out]
-        if len(seen) < len(rows) and {row.name for row in seen} == set(names):
-            heat = _temperature(seen, [row for row, out in zip(rows, unseen, strict=True) if out], names, rarity, bar)
-        weights = _fit(rows, names, rarity, bar)
-    return ToolPrior.of(names, (weights / heat).numpy(), rarity, _rates(rows, names).numpy())
+    rarity = _rarity(told)
+    with tqdm(desc="prior of the tools", unit="step", delay=2, disable=not progress) as bar:
+        [classifier] = _calibrated([told], rarity, BUCKETS, bar)
+        asked = _arguments(single, tools)
+        arguments = _calibrated(list(asked.values()), rarity, _FOLDED, bar)
+    return ToolPrior(rarity, classifier, dict(zip(asked, arguments, strict=True)))
+
+
+def _tool(call: Call) -> str:
+    return str(call.arguments.get("tool", "")) if call.name == ASK else call.name
+
+
+def _row(pair: Pair, name: str) -> _Row:
+    text = said_in(pair.messages)
+    return _Row(features(text), name, not pair.source.startswith(("synthetic", "from ")), pair.template or text)
+
+
+def _arguments(pairs: Iterable[Pair], tools: ToolSet) -> dict[tuple[str, str, str], list[_Row]]:
+    """Return, for each question about an argument that has several answers, the requests by their answer."""
+    asked: dict[tuple[str, str, str], list[_Row]] = {}
+    for pair in pairs:
+        call = pair.calls[0]
+        if call.name not in tools:
+            continue
+        tool, row = tools[call.name], _row(pair, "")
+        for name, schema in tool.properties.items():
+            given = name in call.arguments
+            if name not in tool.required:
+                asked.setdefault(("given", tool.name, name), []).append(replace(row, name="yes" if given else "no"))
+            if given and isinstance(schema, Mapping) and ("enum" in schema or schema.get("type") == "boolean"):
+                value = replace(row, name=compact(call.arguments[name]))
+                asked.setdefault(("value", tool.name, name), []).append(value)
+    return {
+        key: rows
+        for key, rows in asked.items()
+        if 1 < len(counts := Counter(row.name for row in rows)) <= _MOST_VALUES and min(counts.values()) > 1
+    }
+
+
+def _calibrated(asked: Sequence[list[_Row]], rarity: Array, size: int, bar: "tqdm[Any]") -> list[Classifier]:
+    """Fit a classifier to each set of rows, all as sure as makes the rows of unseen families likeliest."""
+    parts = [([row for row in rows if not _is_unseen(row)], [row for row in rows if _is_unseen(row)]) for rows in asked]
+    judged = [
+        _judged(seen, unseen, rarity, size, bar)
+        for (seen, unseen), rows in zip(parts, asked, strict=True)
+        if unseen and {row.name for row in seen} == {row.name for row in rows}
+    ]
+    losses = {
+        heat: sum(
+            float(functional.cross_entropy(logits / heat + rates, goals, reduction="sum"))
+            for logits, rates, goals in judged
+        )
+        for heat in _TEMPERATURES
+    }
+    heat = min(losses, key=lambda one: losses[one]) if judged else 1.0
+    made = list[Classifier]()
+    for rows in asked:
+        names = _names(rows)
+        weights, rates = _fit(rows, names, rarity, size, bar) / heat, _rates(rows, names)
+        made.append(Classifier.of(names, weights.numpy(), rates.numpy()))
+    return made
+
+
+def _is_unseen(row: _Row) -> bool:
+    return zlib.crc32(row.family.encode()) % _FOLDS == 0
+
+
+def _judged(
+    seen: Sequence[_Row], unseen: Sequence[_Row], rarity: Array, size: int, bar: "tqdm[Any]"
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return what is said of unseen rows, the user's own where there are any: logits, rates of the names, right ones."""
+    names = _names(seen)
+    weights = _fit(seen, names, rarity, size, bar)
+    rows = [row for row in unseen if row.own] or list(unseen)
+    logits = _matrix(rows, rarity, size)[0] @ weights
+    return logits, _rates(seen, names), torch.tensor([names.index(row.name) for row in rows])
+
+
+def _names(rows: Iterable[_Row]) -> list[str]:
+    return sorted({row.name for row in rows})
 
 
 def _rates(rows: Sequence[_Row], names: Sequence[str]) -> torch.Tensor:
@@ -70,15 +146,6 @@ def _rates(rows: Sequence[_Row], names: Sequence[str]) -> torch.Tensor:
     shares = torch.zeros(len(names))
     shares.index_add_(0, torch.tensor([names.index(row.name) for row in rows]), torch.tensor(_shares(rows)))
     return shares.log()
-
-
-def _row(pair: Pair) -> _Row | None:
-    if len(pair.calls) != 1:
-        return None
-    call, text = pair.calls[0], said_in(pair.messages)
-    name = str(call.arguments.get("tool", "")) if call.name == ASK else call.name
-    own = not pair.source.startswith(("synthetic", "from "))
-    return _Row(features(text), name, own, pair.template or text) if name else None
 
 
 def _rarity(rows: Sequence[_Row]) -> Array:
@@ -96,29 +163,29 @@ def _shares(rows: Sequence[_Row]) -> list[float]:
     return [weight / total for weight in raw]
 
 
-def _matrix(rows: Sequence[_Row], rarity: Array) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return weighted buckets of unit length, sparse, of shape (rows, buckets), and the same turned."""
+def _matrix(rows: Sequence[_Row], rarity: Array, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weighted buckets of unit length, sparse, of shape (rows, `size` buckets), and the same turned."""
     places, values = (list[int](), list[int]()), list[float]()
     for number, row in enumerate(rows):
         weights = rarity[row.places]
         places[0].extend([number] * len(row.places))
-        places[1].extend(row.places)
+        places[1].extend(place % size for place in row.places)
         values += (weights / max(float(np.sqrt((weights**2).sum())), 1e-6)).tolist()
-    made = torch.sparse_coo_tensor(torch.tensor(places), values, (len(rows), BUCKETS), check_invariants=False)
+    made = torch.sparse_coo_tensor(torch.tensor(places), values, (len(rows), size), check_invariants=False)
     with warnings.catch_warnings():  # a multiplication is all that is asked of them, and it is five times faster
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         return made.coalesce().to_sparse_csr(), made.t().coalesce().to_sparse_csr()
 
 
-def _fit(rows: Sequence[_Row], names: Sequence[str], rarity: Array, bar: "tqdm[Any]") -> torch.Tensor:
-    (matrix, turned), every = _matrix(rows, rarity), torch.arange(len(rows))
+def _fit(rows: Sequence[_Row], names: Sequence[str], rarity: Array, size: int, bar: "tqdm[Any]") -> torch.Tensor:
+    (matrix, turned), every = _matrix(rows, rarity, size), torch.arange(len(rows))
     goals, shares = torch.tensor([names.index(row.name) for row in rows]), torch.tensor(_shares(rows))
-    rates, weights = _rates(rows, names), torch.zeros(BUCKETS, len(names))
+    rates, weights = _rates(rows, names), torch.zeros(size, len(names))
     weights.grad = torch.zeros_like(weights)
     search = torch.optim.LBFGS([weights], max_iter=_STEPS, history_size=8, line_search_fn="strong_wolfe")
 
     def loss() -> float:
-        bar.update(bar.n < (bar.total or 0))
+        bar.update()
         logs = (matrix @ weights + rates).log_softmax(dim=-1)
         slope = logs.exp() * shares[:, None]
         slope[every, goals] -= shares
@@ -127,15 +194,3 @@ def _fit(rows: Sequence[_Row], names: Sequence[str], rarity: Array, bar: "tqdm[A
 
     search.step(loss)  # type: ignore[no-untyped-call]
     return weights
-
-
-def _temperature(
-    seen: Sequence[_Row], unseen: Sequence[_Row], names: Sequence[str], rarity: Array, bar: "tqdm[Any]"
-) -> float:
-    """Return what to divide logits by: what makes the requests of unseen families likeliest, the user's own where there are any."""
-    weights, rates = _fit(seen, names, rarity, bar), _rates(seen, names)
-    judged = [row for row in unseen if row.own] or list(unseen)
-    logits = _matrix(judged, rarity)[0] @ weights
-    goals = torch.tensor([names.index(row.name) for row in judged])
-    losses = {heat: float(functional.cross_entropy(logits / heat + rates, goals)) for heat in _TEMPERATURES}
-    return min(losses, key=lambda heat: losses[heat])
