@@ -21,6 +21,7 @@ from tiny import FAMILIES, tiny_base
 
 from schematune.decoding.adapter import Adapter
 from schematune.decoding.caller import Caller
+from schematune.decoding.prior import PRIOR
 from schematune.schemas.call import Call
 from schematune.schemas.errors import ModelError, SchemaError, TuneError
 from schematune.schemas.pair import Pair, Pairs
@@ -97,7 +98,7 @@ def test_every_family_trains_saves_loads_and_calls(family: str, bases: dict[str,
     adapter = _tune(bases[family], out, evaluate=True, save_every=6, epochs=3)
     contract = adapter.contract
     assert sorted(path.name for path in out.iterdir()) == [
-        "README.md", "adapter_config.json", WEIGHTS, "schematune.json",
+        "README.md", "adapter_config.json", WEIGHTS, "schematune.json", PRIOR,
     ]  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
     assert contract.metrics["steps"] == 18 and contract.metrics["proof"]["proved"] == 24
