@@ -89,6 +89,10 @@ ENDLESS: list[Any] = [
     {"prefixItems": [{"allOf": [{"enum": [{"a": 1}]}, {"not": {"minimum": 1, "type": "integer"}}]}] * 2000},
     {"if": {"$ref": "#"}, "then": {"enum": list(range(15_000))}},
     {"prefixItems": [{"allOf": [{"enum": ["", n]}, {"not": {"enum": [{"a": {"$ref": "#"}}]}}]} for n in range(1000)]},
+    {"$defs": {"a": {"oneOf": [{"$ref": "#/$defs/a", "properties": {"b": {"$ref": "#/$defs/a"}}}, {"type": "object",
+     "patternProperties": {"\\d{1,99999}": {"dependentRequired": {"a": ["b"], "b": ["c"]}}},
+     "propertyNames": {"not": {"$ref": "#"}, "anyOf": [False, False]}}]}},
+     "$ref": "#/$defs/a", "properties": {"b": {"$ref": "#/$defs/a"}}},
 ]  # fmt: skip
 
 
