@@ -87,8 +87,8 @@ ENDLESS: list[Any] = [
     {"uniqueItems": True, "$defs": {"n": {"minimum": 0}},  # a validator for each part, each with the whole document
      "properties": {f"p{n}": {"enum": ["x" * 3000, n], "not": {"$ref": "#/$defs/n"}} for n in range(150)}},
     {"prefixItems": [{"allOf": [{"enum": [{"a": 1}]}, {"not": {"minimum": 1, "type": "integer"}}]}] * 2000},
-    {"if": {"$ref": "#"}, "then": {"enum": list(range(15_000))}},
-    {"prefixItems": [{"allOf": [{"enum": ["", n]}, {"not": {"enum": [{"a": {"$ref": "#"}}]}}]} for n in range(1000)]},
+    {"if": {"$ref": "#"}, "then": {"enum": list(range(12_000))}},
+    {"prefixItems": [{"allOf": [{"enum": ["", n]}, {"not": {"enum": [{"a": {"$ref": "#"}}]}}]} for n in range(500)]},
     {"$defs": {"a": {"oneOf": [{"$ref": "#/$defs/a", "properties": {"b": {"$ref": "#/$defs/a"}}}, {"type": "object",
      "patternProperties": {"\\d{1,99999}": {"dependentRequired": {"a": ["b"], "b": ["c"]}}},
      "propertyNames": {"not": {"$ref": "#"}, "anyOf": [False, False]}}]}},
