@@ -2,7 +2,8 @@
 
 `CallBias` adds to the logits of the tokens of a tool's name, of an optional argument's or of a listed value the logarithm of how
 much likelier the request makes what they write than it is among all requests: a product of two experts (Hinton 2002,
-"Training products of experts"). The probability of anything else, of asking for what is missing say, stays the model's.
+"Training products of experts"). The probability of anything else, of asking for what is missing say, stays the model's. A value
+that is copied leans towards the words that the tagger sees in its place.
 """
 
 import json
@@ -10,12 +11,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from schematune.decoding.prior import ToolPrior
+from schematune.decoding.tagger import Reading
 from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.form import Form
 from schematune.schemas.tool import Tool, ToolSet
@@ -27,6 +30,16 @@ Texts = dict[str, tuple[float, float]]
 
 _MEMBER = re.compile(r',? ?("(?:[^"\\]|\\.)*"):')
 _JSON = json.JSONDecoder()
+_LEAST = 1e-3
+"""The probability that a copied value has at least."""
+
+_FLOOR = 1e-30
+
+_TRUST = 3.0
+"""How much surer the tagger is taken to be than it says: the model, tuned until it fits its pairs, says too much of its own."""
+
+_VALUE = re.compile(r'("(?:[^"\\]|\\.)*")(?!\s*:)')
+_CLOSING = frozenset('",:]}')
 
 
 class CallBias:
@@ -36,8 +49,10 @@ class CallBias:
         self, prior: ToolPrior, request: str, tools: ToolSet, form: Form, tokenizer: PreTrainedTokenizerBase
     ) -> None:
         """`tools` are those that may be called, `form` how a call of them is written."""
-        self.prior, self.tools, self.form, self.tokenizer = prior, tools, form, tokenizer
+        self.prior, self.request, self.tools, self.form, self.tokenizer = prior, request, tools, form, tokenizer
         self._read = prior.read(request)
+        self._tagged: dict[tuple[str, str], Reading | None] = {}
+        self._known: dict[str, tuple[Texts, bool]] = {}
         known = self._both("tool", "", "")
         self._names = {
             text: known[name] for name in (*tools.names, NO_TOOL) if name in known for text in _openings(name, form)
@@ -48,42 +63,94 @@ class CallBias:
     def __call__(self, tokens: Sequence[int], logits: torch.Tensor) -> torch.Tensor | None:
         """Return the `logits` (vocabulary) of what follows `tokens`, leaning; None where nothing is known of it."""
         so_far = str(self.tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False))
-        texts, typed = self._ahead(so_far)
+        texts, typed, copied = self._ahead(so_far)
         going = {text: both for text, both in texts.items() if text.startswith(typed)}
-        leans = self._leans(going, len(typed)) if len(going) > 1 else {}
+        if not going or (len(going) == 1 and not copied):
+            return None
+        found = self._tokens(going, len(typed), copied)
+        if copied:
+            return self._copying(found, _log_sum(log for log, _ in going.values()), logits)
+        leans = {
+            token: _log_sum(log for log, _ in both) - _log_sum(rate for _, rate in both)
+            for token, both in found.items()
+        }
         if len(set(leans.values())) < 2:
             return None
-        places = torch.tensor(list(leans), device=logits.device)
-        lean = torch.tensor(list(leans.values()), device=logits.device, dtype=logits.dtype)
+        places, lean = _tensors(leans, logits)
         own = logits[places]
         lean = lean - ((own + lean).logsumexp(dim=-1) - own.logsumexp(dim=-1))  # all else keeps its probability
         return logits.index_add(0, places, lean)
 
-    def _ahead(self, so_far: str) -> tuple[Texts, str]:
-        """Return the texts that may be on their way, and how much of them stands already."""
-        if len(so_far) < self._longest and any(text.startswith(so_far) for text in self._names):
-            return self._names, so_far
-        head = next((head for head in self._heads if so_far.startswith(head)), None)
-        if head is None or not self.prior.arguments:
-            return {}, ""
-        tool, place = self._heads[head], _Place.of(so_far[len(head) :])
-        if place is None:
-            return {}, ""
-        space = " " if self.form.spaced else ""
-        if place.key is not None:
-            values = self._both("value", tool.name, place.key)
-            return {space + text: both for text, both in values.items()}, place.typed
-        return self._members(tool, place.used, space), place.typed
+    def _copying(
+        self, found: Mapping[int, Sequence[tuple[float, float]]], total: float, logits: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Return the logits of a copied value's tokens: what no span begins with is not barred, but improbable."""
+        shares = {token: math.exp(_log_sum(log for log, _ in both) - total) for token, both in found.items()}
+        leans = {token: _TRUST * math.log1p(share / _LEAST) for token, share in shares.items()}
+        if not leans:
+            return None
+        return logits.index_add(0, *_tensors(leans, logits))
 
-    def _members(self, tool: Tool, used: tuple[str, ...], space: str) -> Texts:
-        """Return how the arguments go on after those `used`: with which of those to come, or with the end."""
-        names = list(tool.properties)
-        later = names[names.index(used[-1]) + 1 :] if used and used[-1] in names else [] if used else names
-        texts, log, rate = Texts(), 0.0, 0.0
+    def _ahead(self, so_far: str) -> tuple[Texts, str, bool]:
+        """Return the texts that may be on their way, how much of them stands already, and whether they are copied."""
+        if len(so_far) < self._longest and any(text.startswith(so_far) for text in self._names):
+            return self._names, so_far, False
+        start, head = max(((so_far.rfind(head), head) for head in self._heads), default=(-1, ""))
+        if start < 0 or not (self.prior.arguments or self.prior.tagger):
+            return {}, "", False
+        place = _Place.of(so_far[start + len(head) :])
+        if place is None:
+            return {}, "", False
+        until = so_far[: len(so_far) - len(place.typed)]
+        if until not in self._known:
+            self._known[until] = self._after(self._heads[head], place, so_far[:start])
+        texts, copied = self._known[until]
+        return texts, place.typed, copied
+
+    def _after(self, tool: Tool, place: "_Place", before: str) -> tuple[Texts, bool]:
+        """Return the texts that may stand at a place in a call, `before` which others stand, and whether they are copied."""
+        names, last = list(tool.properties), next(reversed(list(place.used)), "")
+        done = names.index(last) + 1 if last in names else 0
+        until = max(done, names.index(place.key)) if place.key in names else done
+        reading = self._reading(tool, before)
+        if reading is not None:
+            reading = reading.holding({**dict.fromkeys(names[:until]), **place.used})
+        if place.key is not None:
+            return self._values(tool, place.key, reading, alone=not before)
+        later = names[done:] if last in names or not place.used else []
+        return self._members(tool, later, reading, comma=bool(place.used), alone=not before), False
+
+    def _reading(self, tool: Tool, before: str) -> Reading | None:
+        """Return what the tagger makes of the request, without the words that the calls `before` took."""
+        if self.prior.tagger is None:
+            return None
+        if (tool.name, before) not in self._tagged:
+            found = self.prior.tagger.read(tool.name, self.request)
+            taken = [json.loads(text) for text in _VALUE.findall(before)]
+            self._tagged[tool.name, before] = found.without(taken) if found is not None and taken else found
+        return self._tagged[tool.name, before]
+
+    def _values(self, tool: Tool, name: str, reading: Reading | None, *, alone: bool) -> tuple[Texts, bool]:
+        """Return the values that an argument may have, and whether they are copied."""
+        space = " " if self.form.spaced else ""
+        if reading is not None and name in reading.names:
+            spans = reading.spans(name)
+            return {space + _written(text): (math.log(share + _FLOOR), 0.0) for text, share in spans.items()}, True
+        values = self._both("value", tool.name, name) if alone else {}
+        return {space + text: both for text, both in values.items()}, False
+
+    def _members(self, tool: Tool, later: Sequence[str], reading: Reading | None, *, comma: bool, alone: bool) -> Texts:
+        """Return how the arguments go on: with which of those to come, or with the end."""
+        texts, log, rate, space = Texts(), 0.0, 0.0, " " if self.form.spaced else ""
+        tagged = [name for name in later if reading is not None and name in reading.names]
+        absent = dict(zip(tagged, reading.absent(tagged), strict=True)) if reading is not None else {}
         for name in later:
-            given = self._both("given", tool.name, name) if name not in tool.required else {}
+            given = self._both("given", tool.name, name) if name not in tool.required and alone else {}
             yes, no = given.get("yes", (0.0, 0.0)), given.get("no", (0.0, 0.0))
-            text = f"{',' + space if used else ''}{json.dumps(name, ensure_ascii=False)}:"
+            if name in absent and name not in tool.required:
+                share = min(max(absent[name], _LEAST), 1 - _LEAST)
+                yes, no = (_TRUST * math.log(1 - share), yes[1]), (_TRUST * math.log(share), no[1])
+            text = f"{',' + space if comma else ''}{_written(name)}:"
             texts[text] = (log + yes[0], rate + yes[1])
             if name in tool.required:
                 return texts
@@ -98,25 +165,24 @@ class CallBias:
         logs = found.logs(*self._read)
         return {name: (logs[name], rate) for name, rate in zip(found.names, found.rates.tolist(), strict=True)}
 
-    def _leans(self, going: Texts, at: int) -> dict[int, float]:
-        """Return the tokens that go on with some of the texts from `at` on, with the log-ratio of all that they may become."""
+    def _tokens(self, going: Texts, at: int, beyond: bool) -> dict[int, list[tuple[float, float]]]:
+        """Return the tokens that go on with some of the texts from `at` on, each with these; with some that end them."""
         found: dict[int, list[tuple[float, float]]] = {}
-        pieces = _pieces(self.tokenizer)
+        pieces, endings = _pieces(self.tokenizer)
         for text, both in going.items():
-            for end in range(at + 1, len(text) + 1):
+            for end in range(at + 1, min(len(text), at + _LONGEST) + 1):
                 for token in pieces.get(text[at:end], ()):
                     found.setdefault(token, []).append(both)
-        return {
-            token: _log_sum(log for log, _ in both) - _log_sum(rate for _, rate in both)
-            for token, both in found.items()
-        }
+            for token in endings.get(text[at:], ()) if beyond else ():
+                found.setdefault(token, []).append(both)
+        return found
 
 
 @dataclass(frozen=True)
 class _Place:
     """Where an object being written stands: at a member to come, after those `used`, or at the value of the member `key`."""
 
-    used: tuple[str, ...]
+    used: Mapping[str, Any]
     key: str | None
     typed: str
 
@@ -125,20 +191,20 @@ class _Place:
         """Read the beginning of an object; None where it is over, or none.
 
         >>> _Place.of('{"a":[1,{}],"b":"x'), _Place.of('{"a":1,"')
-        (_Place(used=('a',), key='b', typed='"x'), _Place(used=('a',), key=None, typed=',"'))
+        (_Place(used={'a': [1, {}]}, key='b', typed='"x'), _Place(used={'a': 1}, key=None, typed=',"'))
         """
-        used, at = list[str](), 1
+        used, at = dict[str, Any](), 1
         while text[at - 1 : at] and text[0] == "{" and text[at : at + 1] != "}":
             member = _MEMBER.match(text, at)
             if member is None:
-                return cls(tuple(used), None, text[at:])
+                return cls(used, None, text[at:])
             key, at = None, member.end()
             try:
                 key = str(json.loads(member[1]))
-                _, end = _JSON.raw_decode(text, at + (text[at : at + 1] == " "))
+                value, end = _JSON.raw_decode(text, at + (text[at : at + 1] == " "))
             except ValueError:
-                return cls(tuple(used), key, text[at:]) if key is not None else None
-            used, at = [*used, key], end
+                return cls(used, key, text[at:]) if key is not None else None
+            used, at = {**used, key: value}, end
         return None
 
 
@@ -152,16 +218,37 @@ def _log_sum(logs: Iterable[float]) -> float:
     return math.log(sum(map(math.exp, logs)) or 1e-300)
 
 
-_KNOWN: WeakKeyDictionary[PreTrainedTokenizerBase, Mapping[str, tuple[int, ...]]] = WeakKeyDictionary()
+def _written(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
-def _pieces(tokenizer: PreTrainedTokenizerBase) -> Mapping[str, tuple[int, ...]]:
-    """Return the tokens that stand for a text of ASCII signs, made once for a tokenizer."""
+def _tensors(leans: Mapping[int, float], logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    places = torch.tensor(list(leans), device=logits.device)
+    return places, torch.tensor(list(leans.values()), device=logits.device, dtype=logits.dtype)
+
+
+_LONGEST = 24
+"""Signs of the longest token that is looked for."""
+
+_Pieces = tuple[Mapping[str, tuple[int, ...]], Mapping[str, tuple[int, ...]]]
+_KNOWN: WeakKeyDictionary[PreTrainedTokenizerBase, _Pieces] = WeakKeyDictionary()
+
+
+def _pieces(tokenizer: PreTrainedTokenizerBase) -> _Pieces:
+    """Return the tokens that stand for a text of ASCII signs, and those that do with signs of JSON after it.
+
+    Made once for a tokenizer.
+    """
     if tokenizer not in _KNOWN:
-        made: dict[str, tuple[int, ...]] = {}
+        made, ended = dict[str, tuple[int, ...]](), dict[str, tuple[int, ...]]()
         for place, piece in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
             piece = piece.replace("Ġ", " ").replace("▁", " ") if isinstance(piece, str) else "ĩ"
             if piece.isascii():
                 made[piece] = (*made.get(piece, ()), place)
-        _KNOWN[tokenizer] = made
+                for end in range(len(piece) - 1, 0, -1):
+                    if piece[end] not in _CLOSING:
+                        break
+                    if piece[end - 1] == '"':
+                        ended[piece[:end]] = (*ended.get(piece[:end], ()), place)
+        _KNOWN[tokenizer] = made, ended
     return _KNOWN[tokenizer]

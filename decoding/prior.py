@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from schematune.decoding.tagger import Tagger
 from schematune.schemas.errors import ContractError
 from schematune.schemas.jsontext import compact, strict_loads
 
@@ -27,6 +28,7 @@ BUCKETS = 2**14
 
 _GRAMS = (3, 4, 5)
 _PARTS = ("table", "scale", "rates")
+_TAGGER = ("table", "scale", "moves")
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -80,12 +82,13 @@ class ToolPrior:
 
     `rarity` weighs each bucket, float32 of shape (buckets); `tools` tells the tool (or `no_tool`); `arguments` tells, for
     `("given", tool, argument)`, whether an optional argument is given (`yes`, `no`), and for `("value", tool, argument)`
-    which of its values (as JSON) one has that can have a few.
+    which of its values (as JSON) one has that can have a few. `tagger` tells which words a copied argument takes.
     """
 
     rarity: Array
     tools: Classifier
     arguments: Mapping[tuple[str, str, str], Classifier] = field(default_factory=dict)
+    tagger: Tagger | None = None
 
     def read(self, text: str) -> tuple[Array, Array]:
         """Return the buckets of a text and their weights, of unit length."""
@@ -106,7 +109,11 @@ class ToolPrior:
         for number, one in enumerate(every.values()):
             parts |= {f"{number}.{name}": getattr(one, name) for name in _PARTS}
         listing = compact([[*key, *one.names] for key, one in every.items()])
-        save_file(parts, folder / PRIOR, metadata={"classifiers": listing})
+        told = {"classifiers": listing}
+        if self.tagger is not None:
+            parts |= {f"tagger.{name}": getattr(self.tagger, name) for name in _TAGGER}
+            told["tagger"] = compact([self.tagger.names, dict(self.tagger.known)])
+        save_file(parts, folder / PRIOR, metadata=told)
 
     @classmethod
     def load(cls, folder: Path) -> "ToolPrior":
@@ -120,11 +127,15 @@ class ToolPrior:
                     Classifier(tuple(names), *(file.get_tensor(f"{number}.{part}") for part in _PARTS))
                     for number, (_, _, _, *names) in enumerate(listing)
                 ]
-                rarity = file.get_tensor("rarity")
+                rarity, tagger = file.get_tensor("rarity"), None
+                if "tagger" in file.metadata():
+                    told, known = strict_loads(file.metadata()["tagger"])
+                    tables = [file.get_tensor(f"tagger.{part}") for part in _TAGGER]
+                    tagger = Tagger(tuple(told), {tool: tuple(of) for tool, of in known.items()}, *tables)
             if rarity.shape != (BUCKETS,) or any(one.table.shape[1:] != (len(one.names),) for one in made):
                 raise ValueError("tables of the wrong shape")
             keys = [(kind, tool, argument) for kind, tool, argument, *_ in listing]
-            return cls(rarity, made[0], dict(zip(keys[1:], made[1:], strict=True)))
+            return cls(rarity, made[0], dict(zip(keys[1:], made[1:], strict=True)), tagger)
         except (OSError, KeyError, IndexError, TypeError, ValueError, SafetensorError) as error:
             raise ContractError(
                 f"the prior of the tools cannot be read: {error}",

@@ -21,7 +21,9 @@ from schematune.schemas.pair import Pair
 from schematune.schemas.said import can_say, said_values
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["LONGEST", "MOST_SPANS", "Copied", "SpanRules", "can_copy", "clash", "is_span", "narrowed", "spans_of"]
+__all__ = [
+    "LONGEST", "MOST_SPANS", "Copied", "SpanRules", "can_copy", "clash", "is_span", "narrowed", "places", "spans_of", "units",
+]  # fmt: skip
 
 LEAST = 5
 """Values seen before a rule is believed."""
@@ -56,19 +58,28 @@ def can_copy(schema: JSON) -> bool:
     return isinstance(least, int) and least <= 1  # a span is never empty
 
 
+def units(text: str) -> list[tuple[int, int]]:
+    """Return where the words and single signs of a text begin and end.
+
+    >>> units("to York!")
+    [(0, 2), (3, 7), (7, 8)]
+    """
+    return [match.span() for match in _UNIT.finditer(text)]
+
+
 def is_span(value: str, request: str) -> bool:
     """Tell whether `value` stands in one line of `request`, beginning and ending at a word boundary.
 
     >>> is_span("York", "to New York, please"), is_span("Yor", "to New York, please")
     (True, False)
     """
-    return next(_places(value, request), None) is not None
+    return next(places(value, request), None) is not None
 
 
-def _places(value: str, request: str) -> Iterator[tuple[int, int]]:
+def places(value: str, request: str) -> Iterator[tuple[int, int]]:
     """Yield where `value` stands in `request` as `is_span` means it."""
-    units = [match.span() for match in _UNIT.finditer(request)]
-    starts, ends = {start for start, _ in units}, {end for _, end in units}
+    known = units(request)
+    starts, ends = {start for start, _ in known}, {end for _, end in known}
     place = request.find(value) if value and not _BREAK.search(value) else -1
     while place >= 0:
         if place in starts and place + len(value) in ends:
@@ -84,9 +95,9 @@ def spans_of(request: str, longest: int = LONGEST) -> list[str]:
     """
     found: dict[str, None] = {}
     for line in _BREAK.split(request):
-        units = [match.span() for match in _UNIT.finditer(line)]
-        for first, (start, _) in enumerate(units):
-            found.update(dict.fromkeys(line[start:end] for _, end in units[first : first + longest]))
+        known = units(line)
+        for first, (start, _) in enumerate(known):
+            found.update(dict.fromkeys(line[start:end] for _, end in known[first : first + longest]))
     return list(found)
 
 
@@ -202,10 +213,10 @@ def clash(rules: SpanRules, tools: ToolSet, call: Call, request: str) -> tuple[C
 def _clash(copied: Iterable[tuple[str, str]], request: str) -> tuple[Copied, Copied] | None:
     taken: list[Copied] = []
     for path, value in sorted(copied, key=lambda item: -len(item[1])):
-        places = [Copied(path, *place) for place in _places(value, request)]
-        free = [one for one in places if not any(_overlap(one, other) for other in taken)]
-        if places and not free:
-            return next(other for other in taken if _overlap(places[0], other)), places[0]
+        known = [Copied(path, *place) for place in places(value, request)]
+        free = [one for one in known if not any(_overlap(one, other) for other in taken)]
+        if known and not free:
+            return next(other for other in taken if _overlap(known[0], other)), known[0]
         taken += free[:1]
     return None
 

@@ -6,7 +6,6 @@ families of wordings the other part does not have.
 """
 
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,13 +21,13 @@ from schematune.schemas.call import ASK, Call
 from schematune.schemas.jsontext import compact
 from schematune.schemas.pair import Pair, said_in
 from schematune.schemas.tool import ToolSet
+from schematune.trainer.tagger import fit_tagger
+from schematune.trainer.weighing import is_own, is_unseen, shares
 
 __all__ = ["fit_prior"]
 
 _PENALTY = 5e-6
 _STEPS = 80
-_OWN = 2.0  # how much the user's own requests weigh together, in those made of them
-_FOLDS = 4
 _FOLDED = 2048  # buckets of the classifiers of arguments, which see few requests each
 _MOST_VALUES = 32
 _TEMPERATURES = tuple(0.4 * 1.15**step for step in range(24))
@@ -43,7 +42,9 @@ class _Row:
 
 
 def fit_prior(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False) -> ToolPrior | None:
-    """Fit a prior to pairs of one call each; None where they are of one tool only.
+    """Fit a prior to pairs; None where they are of one tool only and no argument's values stand in their requests.
+
+    Tools and options are learnt from pairs of one call each.
 
     A pair that asks for what is missing counts for the tool that it asks about. The user's own requests together weigh
     twice as much as those made by synthesis. Deterministic. `progress` shows a bar where it takes over two seconds.
@@ -55,16 +56,18 @@ def fit_prior(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False) 
     >>> max(logs, key=logs.get)
     'play'
     """
+    pairs = list(pairs)
     single = [pair for pair in pairs if len(pair.calls) == 1]
     told = [_row(pair, name) for pair in single if (name := _tool(pair.calls[0]))]
-    if len({row.name for row in told}) < 2:
+    tagger = fit_tagger(pairs, tools, progress=progress)
+    if not told or (len({row.name for row in told}) < 2 and tagger is None):
         return None
     rarity = _rarity(told)
     with tqdm(desc="prior of the tools", unit="step", delay=2, disable=not progress) as bar:
         [classifier] = _calibrated([told], rarity, BUCKETS, bar)
         asked = _arguments(single, tools)
         arguments = _calibrated(list(asked.values()), rarity, _FOLDED, bar)
-    return ToolPrior(rarity, classifier, dict(zip(asked, arguments, strict=True)))
+    return ToolPrior(rarity, classifier, dict(zip(asked, arguments, strict=True)), tagger)
 
 
 def _tool(call: Call) -> str:
@@ -73,7 +76,7 @@ def _tool(call: Call) -> str:
 
 def _row(pair: Pair, name: str) -> _Row:
     text = said_in(pair.messages)
-    return _Row(features(text), name, not pair.source.startswith(("synthetic", "from ")), pair.template or text)
+    return _Row(features(text), name, is_own(pair), pair.template or text)
 
 
 def _arguments(pairs: Iterable[Pair], tools: ToolSet) -> dict[tuple[str, str, str], list[_Row]]:
@@ -100,7 +103,10 @@ def _arguments(pairs: Iterable[Pair], tools: ToolSet) -> dict[tuple[str, str, st
 
 def _calibrated(asked: Sequence[list[_Row]], rarity: Array, size: int, bar: "tqdm[Any]") -> list[Classifier]:
     """Fit a classifier to each set of rows, all as sure as makes the rows of unseen families likeliest."""
-    parts = [([row for row in rows if not _is_unseen(row)], [row for row in rows if _is_unseen(row)]) for rows in asked]
+    parts = [
+        ([row for row in rows if not is_unseen(row.family)], [row for row in rows if is_unseen(row.family)])
+        for rows in asked
+    ]
     judged = [
         _judged(seen, unseen, rarity, size, bar)
         for (seen, unseen), rows in zip(parts, asked, strict=True)
@@ -120,10 +126,6 @@ def _calibrated(asked: Sequence[list[_Row]], rarity: Array, size: int, bar: "tqd
         weights, rates = _fit(rows, names, rarity, size, bar) / heat, _rates(rows, names)
         made.append(Classifier.of(names, weights.numpy(), rates.numpy()))
     return made
-
-
-def _is_unseen(row: _Row) -> bool:
-    return zlib.crc32(row.family.encode()) % _FOLDS == 0
 
 
 def _judged(
@@ -156,11 +158,8 @@ def _rarity(rows: Sequence[_Row]) -> Array:
 
 
 def _shares(rows: Sequence[_Row]) -> list[float]:
-    own = sum(row.own for row in rows)
-    each = _OWN * (len(rows) - own) / own if own else 1.0
-    raw = [max(1.0, each) if row.own else 1.0 for row in rows]
-    total = sum(raw)
-    return [weight / total for weight in raw]
+    raw = shares([row.own for row in rows])
+    return [weight / sum(raw) for weight in raw]
 
 
 def _matrix(rows: Sequence[_Row], rarity: Array, size: int) -> tuple[torch.Tensor, torch.Tensor]:
