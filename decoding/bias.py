@@ -57,7 +57,8 @@ class CallBias:
         self._names = {
             text: known[name] for name in (*tools.names, NO_TOOL) if name in known for text in _openings(name, form)
         }
-        self._heads = {_openings(name, form)[0]: tools[name] for name in tools.names}
+        self._heads = {_openings(name, form)[0].rstrip(): tools[name] for name in tools.names}
+        self._opening = form.between[len(form.between.rstrip()) :] + "{"
         self._longest = max(map(len, self._names), default=0)
 
     def __call__(self, tokens: Sequence[int], logits: torch.Tensor) -> torch.Tensor | None:
@@ -93,19 +94,25 @@ class CallBias:
 
     def _ahead(self, so_far: str) -> tuple[Texts, str, bool]:
         """Return the texts that may be on their way, how much of them stands already, and whether they are copied."""
-        if len(so_far) < self._longest and any(text.startswith(so_far) for text in self._names):
+        named = so_far.rstrip() in self._heads or len(so_far) >= self._longest
+        if not named and any(text.startswith(so_far) for text in self._names):
             return self._names, so_far, False
         start, head = max(((so_far.rfind(head), head) for head in self._heads), default=(-1, ""))
         if start < 0 or not (self.prior.arguments or self.prior.tagger):
             return {}, "", False
-        place = _Place.of(so_far[start + len(head) :])
-        if place is None:
+        begun = so_far[start + len(head) :]
+        opened = begun.startswith(self._opening)
+        place = _Place.of(begun[len(self._opening) - 1 :] if opened else "{")
+        if place is None or not (opened or self._opening.startswith(begun)):
             return {}, "", False
-        until = so_far[: len(so_far) - len(place.typed)]
+        typed = place.typed if opened else begun
+        until = so_far[: len(so_far) - len(typed)]
         if until not in self._known:
-            self._known[until] = self._after(self._heads[head], place, so_far[:start])
+            texts, copied = self._after(self._heads[head], place, so_far[:start])
+            opening = "" if opened else self._opening
+            self._known[until] = {opening + text: both for text, both in texts.items()}, copied
         texts, copied = self._known[until]
-        return texts, place.typed, copied
+        return texts, typed, copied
 
     def _after(self, tool: Tool, place: "_Place", before: str) -> tuple[Texts, bool]:
         """Return the texts that may stand at a place in a call, `before` which others stand, and whether they are copied."""
