@@ -78,9 +78,9 @@ def tune(
     folder, `adapters/tools-FINGERPRINT` where it is None. What is None follows the size of the base (see
     `schematune.trainer.options`); `lora` takes further options of `peft.LoraConfig`. `full` tunes every
     weight and writes a whole model. `spans` lets arguments that the pairs only ever copy from the request be
-    nothing but copies when decoding; `prior` fits linear classifiers to the same pairs, which lean the adapter's choice of
-    a tool and of its options when decoding (`schematune.decoding.prior`); `reorder` writes a call's arguments in the order in which requests say
-    them, whatever the order in the schema. `save_every` counts steps between checkpoints; a run that was cut off
+    nothing but copies when decoding; `prior` fits linear classifiers and a tagger of words to the same pairs, which lean the
+    adapter's choice of a tool, of its options and of copied values when decoding (`schematune.decoding.prior`); `reorder` writes a
+    call's arguments in the order in which requests say them, whatever the order in the schema. `save_every` counts steps between checkpoints; a run that was cut off
     goes on from the last one when it is called again with the same inputs, unless `resume` is false.
     `evaluate` scores up to 100 pairs of the dev split at the end.
 
