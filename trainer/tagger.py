@@ -4,22 +4,20 @@ The conditional random field of `schematune.decoding.tagger`, by maximum likelih
 trust it is a temperature (Guo et al. 2017), fit on a part of the pairs whose families of wordings the other part does not have.
 """
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
-from schematune.decoding.tagger import MOST_WORDS, TAGGED, Tagger, moves_of, words_about
+from schematune.decoding.tagger import MOST_WORDS, TAGGED, Tagger, words_about
 from schematune.schemas.call import Call
 from schematune.schemas.pair import Pair
 from schematune.schemas.spans import can_copy, places, units
 from schematune.schemas.tool import ToolSet
+from schematune.trainer.field import Batch
 from schematune.trainer.weighing import is_own, is_unseen, shares
 
 __all__ = ["fit_tagger"]
@@ -32,7 +30,6 @@ _SHARE = 0.9
 
 _PENALTY = 0.05
 _STEPS = 60
-_PACKED = 400
 _HEATS = tuple(0.7 * 1.2**step for step in range(12))
 
 
@@ -45,18 +42,6 @@ class _Row:
     states: list[int]
     own: bool
     family: str
-
-
-@dataclass(frozen=True)
-class _Pack:
-    """Requests of one tool and of like length, padded to (rows, words); `columns` are the tool's states."""
-
-    columns: torch.Tensor
-    matrix: torch.Tensor
-    turned: torch.Tensor
-    states: torch.Tensor
-    held: torch.Tensor
-    shares: torch.Tensor
 
 
 def fit_tagger(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False) -> Tagger | None:
@@ -87,7 +72,7 @@ def fit_tagger(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False)
         heat = 1.0
         if seen and unseen:
             judged = [row for row in unseen if row.own] or unseen
-            heat = _heat(_fit(seen, columns, len(names), bar), _packs(judged, columns))
+            heat = _heat(_fit(seen, columns, len(names), bar), _batches(judged, columns))
         weights, moves = (part / heat for part in _fit(rows, columns, len(names), bar))
     scale = weights.abs().amax(dim=0).clamp_min(1e-12) / 127
     table = (weights / scale).round().to(torch.int8).numpy()
@@ -128,94 +113,50 @@ def _row(pair: Pair, call: Call, known: Mapping[str, Sequence[str]], names: Sequ
     return _Row(call.name, grams, states, is_own(pair), pair.template or text)
 
 
-def _packs(rows: Sequence[_Row], columns: Mapping[str, Sequence[int]]) -> list[_Pack]:
-    weights = shares([row.own for row in rows])
-    packs = []
+def _batches(rows: Sequence[_Row], columns: Mapping[str, Sequence[int]]) -> list[Batch]:
+    """Return the requests of each tool."""
+    weighed, batches = list(zip(rows, shares([row.own for row in rows]), strict=True)), []
     for tool, states in columns.items():
-        chosen = [number for number, row in enumerate(rows) if row.tool == tool]
-        chosen.sort(key=lambda number: len(rows[number].states))
-        for first in range(0, len(chosen), _PACKED):
-            some = chosen[first : first + _PACKED]
-            packs.append(_pack([rows[number] for number in some], states, [weights[number] for number in some]))
-    return packs
-
-
-def _pack(rows: Sequence[_Row], columns: Sequence[int], weights: Sequence[float]) -> _Pack:
-    longest = max(len(row.states) for row in rows)
-    states, held = torch.zeros(len(rows), longest, dtype=torch.long), torch.zeros(len(rows), longest, dtype=torch.bool)
-    places: tuple[list[int], list[int]] = ([], [])
-    for number, row in enumerate(rows):
-        held[number, : len(row.states)] = True
-        states[number, : len(row.states)] = torch.tensor([columns.index(state) for state in row.states])
-        for place, grams in enumerate(row.grams):
-            places[0].extend([number * longest + place] * len(grams))
-            places[1].extend(grams)
-    made = torch.sparse_coo_tensor(
-        torch.tensor(places), torch.ones(len(places[0])), (len(rows) * longest, TAGGED), check_invariants=False
-    )
-    with warnings.catch_warnings():  # a multiplication is all that is asked of them
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        matrix, turned = made.coalesce().to_sparse_csr(), made.t().coalesce().to_sparse_csr()
-    return _Pack(torch.tensor(columns), matrix, turned, states, held, torch.tensor(weights))
+        some = sorted(
+            ((row, share) for row, share in weighed if row.tool == tool), key=lambda item: len(item[0].states)
+        )
+        if some:
+            known = [row for row, _ in some]
+            held = [share for _, share in some]
+            batches.append(Batch.of([row.grams for row in known], [row.states for row in known], held, states))
+    return batches
 
 
 def _fit(
     rows: Sequence[_Row], columns: Mapping[str, Sequence[int]], names: int, bar: "tqdm[Any]"
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the weights of features, shape (buckets, states), and of moves, shape (1 + states, states)."""
-    packs, states = _packs(rows, columns), 1 + 2 * names
+    batches, states = _batches(rows, columns), 1 + 2 * names
     weights, moves = torch.zeros(TAGGED, states), torch.zeros(1 + states, states)
     search = torch.optim.LBFGS([weights, moves], max_iter=_STEPS, history_size=8, line_search_fn="strong_wolfe")
 
     def loss() -> float:
         bar.update()
-        weights.grad, total = 2 * _PENALTY * weights, _PENALTY * float(weights.square().sum() + moves.square().sum())
-        moves.grad = 2 * _PENALTY * moves
-        for pack in packs:
-            logits = (pack.matrix @ weights[:, pack.columns]).requires_grad_()
-            going = moves.clone().requires_grad_()
-            with torch.enable_grad():
-                lost = _loss(pack, logits, going)
-            slope, turn = torch.autograd.grad(lost, (logits, going))
-            weights.grad.index_add_(1, pack.columns, pack.turned @ slope)
-            moves.grad += turn
-            total += float(lost.detach())
+        weights.grad, moves.grad = 2 * _PENALTY * weights, 2 * _PENALTY * moves
+        total = _PENALTY * float(weights.square().sum() + moves.square().sum())
+        for batch in batches:
+            lost, slope, turn = batch.slopes(batch.logits(weights), moves)
+            weights.grad.index_add_(1, batch.columns, slope)
+            before = torch.cat([batch.columns, torch.tensor([states])])
+            moves.grad.index_put_((before[:, None], batch.columns[None, :]), turn, accumulate=True)
+            total += lost
         return total
 
     search.step(loss)  # type: ignore[no-untyped-call]
     return weights, moves
 
 
-def _loss(pack: _Pack, logits: torch.Tensor, moves: torch.Tensor) -> torch.Tensor:
-    """Return the negative logarithm of the probability of the states of a tool's requests, each by its share."""
-    rows, longest = pack.states.shape
-    logits = logits.view(rows, longest, -1)
-    first, moves = moves[-1, pack.columns], moves[pack.columns][:, pack.columns]
-    allowed = torch.from_numpy(moves_of(np.zeros((len(moves) + 1, len(moves)), dtype=np.float32)))
-    tops = logits.detach().amax(dim=-1)
-    factors, steps = (logits - tops[..., None]).exp(), moves.exp() * allowed[:-1]
-    states, held = pack.states, pack.held
-    state = factors[:, 0] * first.exp() * allowed[-1]
-    size = state.sum(dim=-1)
-    logs, state = size.log() + tops[:, 0], state / size[:, None]
-    right = logits[:, 0].gather(1, states[:, :1])[:, 0] + first[states[:, 0]]
-    for place in range(1, longest):
-        here = held[:, place]
-        ahead = (state @ steps) * factors[:, place]
-        size = ahead.sum(dim=-1)
-        logs = logs + (size.log() + tops[:, place]) * here
-        state = torch.where(here[:, None], ahead / size[:, None], state)
-        step = logits[:, place].gather(1, states[:, place, None])[:, 0] + moves[states[:, place - 1], states[:, place]]
-        right = right + step * here
-    return ((logs - right) * pack.shares).sum()
-
-
-def _heat(fitted: tuple[torch.Tensor, torch.Tensor], packs: Sequence[_Pack]) -> float:
+def _heat(fitted: tuple[torch.Tensor, torch.Tensor], batches: Sequence[Batch]) -> float:
     """Return the temperature at which the states of requests that were not fitted are likeliest."""
     weights, moves = fitted
-    logits = [pack.matrix @ weights[:, pack.columns] for pack in packs]
+    logits = [batch.logits(weights) for batch in batches]
 
-    def lost(heat: float, parts: Sequence[torch.Tensor]) -> float:
-        return sum(float(_loss(pack, part / heat, moves / heat)) for pack, part in zip(packs, parts, strict=True))
+    def lost(heat: float) -> float:
+        return sum(batch.loss(part / heat, moves / heat) for batch, part in zip(batches, logits, strict=True))
 
-    return min(_HEATS, key=partial(lost, parts=logits))
+    return min(_HEATS, key=lost)
