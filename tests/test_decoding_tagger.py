@@ -163,6 +163,13 @@ def test_saved_means_loaded_equal(tagger: Tagger, tmp_path: Path) -> None:
     assert (tmp_path / PRIOR).stat().st_size < 300_000
 
 
+def test_a_tool_that_no_pair_calls_learns_from_arguments_of_the_same_name() -> None:
+    made = fit_tagger([pair for pair in pairs() if pair.calls[0].name == "play"], TOOLS)
+    assert made is not None and made.known["find"] == ("artist",)
+    reading = made.read("find", "some songs by Willie Nelson")
+    assert reading is not None and best(reading.spans("artist")) == "Willie Nelson"
+
+
 def test_one_tool_is_enough(tmp_path: Path) -> None:
     alone = ToolSet({"name": "play", "parameters": {"properties": {"song": {"type": "string"}}}})
     prior = fit_prior([pair for pair in pairs() if pair.calls[0].name == "play"], alone)

@@ -48,7 +48,7 @@ def fit_tagger(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False)
     """Fit a tagger to pairs of one call each; None where no argument's values stand in their requests.
 
     It knows the string arguments at the top of each tool whose values, 90 % of them and two at least, are spans of the
-    request. The user's own requests together weigh twice as much as those made by synthesis. Deterministic. `progress`
+    request; a tool that no pair calls has those that are called like another's. The user's own requests together weigh twice as much as those made by synthesis. Deterministic. `progress`
     shows a bar where it takes over two seconds.
 
     >>> from schematune.schemas.call import Call
@@ -80,7 +80,7 @@ def fit_tagger(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False)
 
 
 def _known(called: Sequence[tuple[Pair, Call]], tools: ToolSet) -> dict[str, tuple[str, ...]]:
-    """Return for each tool the arguments whose values stand in the requests."""
+    """Return for each tool the arguments whose values stand in the requests; by their names for a tool never called."""
     seen, found = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for pair, call in called:
         for name, value in call.arguments.items():
@@ -88,8 +88,16 @@ def _known(called: Sequence[tuple[Pair, Call]], tools: ToolSet) -> dict[str, tup
                 seen[call.name, name] += 1
                 found[call.name, name] += next(places(value, pair.said), None) is not None
     kept = {key for key, count in found.items() if count >= max(_LEAST, _SHARE * seen[key])}
-    known = {tool.name: tuple(name for name in tool.properties if (tool.name, name) in kept) for tool in tools}
-    return {tool: names for tool, names in known.items() if names}
+    names, shown = {name for _, name in kept}, {call.name for _, call in called}
+    known = {
+        tool.name: tuple(
+            name
+            for name, schema in tool.properties.items()
+            if (tool.name, name) in kept or (tool.name not in shown and name in names and can_copy(schema))
+        )
+        for tool in tools
+    }
+    return {tool: found for tool, found in known.items() if found}
 
 
 def _row(pair: Pair, call: Call, known: Mapping[str, Sequence[str]], names: Sequence[str]) -> _Row | None:
