@@ -34,6 +34,7 @@ _LEAST = 1e-3
 """The probability that a copied value has at least."""
 
 _FLOOR = 1e-30
+"""Keeps the logarithm of what cannot be finite."""
 
 _TRUST = 3.0
 """How much surer the tagger is taken to be than it says: the model, tuned until it fits its pairs, says too much of its own."""
