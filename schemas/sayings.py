@@ -173,6 +173,34 @@ def _strings(schema: Mapping[str, JSON], name: str, value: str, today: date | No
     return [value]
 
 
+_UNITS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
+    (frozenset(("weight", "mass", "load")), ("kg", "kilos", "pounds", "g", "tons")),
+    (frozenset(("height", "length", "width", "depth", "radius", "altitude", "side")), ("m", "meters", "cm", "feet", "inches")),
+    (frozenset(("distance", "range")), ("km", "miles", "meters", "m")),
+    (frozenset(("temperature", "degrees", "angle")), ("degrees", "°C", "degrees Celsius")),
+    (frozenset(("speed", "velocity")), ("km/h", "mph", "m/s")),
+    (frozenset(("area",)), ("square meters", "acres", "sq ft")),
+    (frozenset(("volume", "capacity")), ("liters", "ml", "gallons")),
+    (frozenset(("duration", "time", "delay", "timeout")), ("seconds", "s")),
+    (frozenset(("power",)), ("watts", "W", "kW")),
+    (frozenset(("voltage",)), ("volts", "V")),
+    (frozenset(("pressure",)), ("bar", "Pa", "psi")),
+    (frozenset(("frequency",)), ("Hz", "hertz", "kHz")),
+    (frozenset(("price", "cost", "budget", "fee", "salary", "payment", "rent", "fare", "income", "revenue", "debt", "principal", "deposit", "investment")),
+     ("$", "dollars", "€", "euros", "£", "bucks")),
+)  # fmt: skip
+"""Units that numbers are said with, by the words of an argument's name."""
+
+
+def _measured(value: float, name: str) -> list[str]:
+    """Return a number with the units that the name of its argument suggests; none where it suggests none."""
+    words = set(words_of(name))
+    units = next((units for about, units in _UNITS if about & words), ())
+    digits = [f"{value:,}" if abs(value) >= 1000 else str(value)]
+    digits += [f"{value:g}"] if isinstance(value, float) and abs(value) < 1e6 else []
+    return [f"{unit}{d}" if unit in "$€£" else f"{d} {unit}" for unit in units for d in digits[:2]]
+
+
 def _minutes(value: float, name: str) -> list[str]:
     words = words_of(name)
     if not words or not isinstance(value, int):
@@ -220,7 +248,7 @@ def sayings(schema: Mapping[str, JSON], name: str, value: JSON, today: date | No
         return _strings(schema, name, value, today)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return []
-    return _minutes(value, name) or _numbers(value)
+    return _minutes(value, name) or [*_numbers(value), *_measured(value, name)]
 
 
 def amount_sayings(number: float, currency: str) -> list[str]:

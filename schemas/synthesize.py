@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from schematune.schemas.augment import marks
 from schematune.schemas.call import RESERVED, Call
+from schematune.schemas.dialogue import Aside, Dialogue
 from schematune.schemas.frames import plan
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import SMALL_TALK
@@ -23,6 +24,7 @@ from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.pieces import Piece, join_pieces
 from schematune.schemas.records import record, worded_as_record
+from schematune.schemas.several import in_a_row
 from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import Tool, ToolSet
 from schematune.schemas.turns import Turns, answered_turns, changeable, changed_turns
@@ -39,6 +41,12 @@ KINDS = {"call": 0.67, "parallel": 0.09, "ask": 0.09, "no_tool": 0.10, "turns": 
 
 FEW = (1, 2, 2, 3, 3, 4, 6)
 """How many optional arguments a request has at most, on average, drawn anew for each."""
+
+ROWS = 0.4
+"""Share of the requests for several calls that are for one tool, with what tells the calls apart in a row."""
+
+TALKS, ASIDES = 0.6, 0.4
+"""Share of the conversations with an assistant that asks, offers and says back; and of these, that were of something else first."""
 
 SLIPS = 0.04
 """Share of the calls in whose requests a value is said that is taken back at once."""
@@ -60,10 +68,21 @@ class Synthesizer:
     """
 
     def __init__(
-        self, tools: ToolSet, rng: random.Random, *, others: Sequence[Tool] = (), context: float | None = None
+        self,
+        tools: ToolSet,
+        rng: random.Random,
+        *,
+        others: Sequence[Tool] = (),
+        context: float | None = None,
+        kinds: Mapping[str, float] = KINDS,
+        offers: bool = False,
     ) -> None:
-        """See the class; without `context`, tool sets with dates get 0.75 and others 0.1."""
-        self.tools, self.rng = tools, rng
+        """See the class; without `context`, tool sets with dates get 0.75 and others 0.1.
+
+        `kinds` are the shares of the kinds of pairs; with `offers` the assistant of a conversation may say values that
+        the user only agrees to.
+        """
+        self.tools, self.rng, self.kinds, self.offers = tools, rng, kinds, offers
         names = set(tools.names)
         self.others = [tool for tool in others if tool.name not in names]
         self.askable = [tool for tool in tools if tool.required]
@@ -89,7 +108,7 @@ class Synthesizer:
     def pair_at(self, moment: datetime | None, kind: str | None = None) -> Pair:
         """Make one pair whose context is `moment`."""
         rng = self.rng
-        kind = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
+        kind = kind or rng.choices(list(self.kinds), list(self.kinds.values()))[0]
         known, now = moment is not None, moment or datetime(2026, 1, 1) + timedelta(days=rng.randrange(700))
         worder = Worder(rng, today=now.date() if known else None, lower=rng.random() < 0.4, terse=rng.random() < 0.2)
         if kind == "turns" and (turned := self._turned(worder, now.date())):
@@ -143,6 +162,8 @@ class Synthesizer:
         return worder.request(tool, values, place)
 
     def _calls(self, worder: Worder, today: date, many: int) -> tuple[list[Call], list[Piece], str]:
+        if many > 1 and self.rng.random() < ROWS and (row := self._row(worder, today, many)):
+            return row
         calls, pieces, shapes = [], [], []
         joint = self.rng.choice((" and", ", then", ". also", ", and", " and then", ". then", "; ", ", plus", " + "))
         for place in range(many):
@@ -152,6 +173,23 @@ class Synthesizer:
             shapes.append(shape)
         return calls, pieces, "+".join(shapes)
 
+    def _row(self, worder: Worder, today: date, many: int) -> tuple[list[Call], list[Piece], str] | None:
+        """Word several calls of one tool that differ in an argument or two; None where that cannot be."""
+        tool = self.rng.choice(list(self.tools))
+        drawn = self.arguments(tool, today)
+        values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
+        names = [name for name in changeable(tool, values) if not isinstance(values[name], str) or values[name]]
+        rows = dict[str, list[JSON]]()
+        for name in self.rng.sample(names, min(len(names), self.rng.choice((1, 1, 1, 2)))):
+            row = [values[name], *(self._another(worder, tool, name, today) for _ in range(many - 1))]
+            if len(set(map(str, row))) == many:
+                rows[name] = row
+        return in_a_row(self.rng, worder, tool, values, rows) if rows else None
+
+    def _another(self, worder: Worder, tool: Tool, name: str, today: date) -> JSON:
+        value = self._sampler(tool, today).value(tool.properties[name], name)
+        return worder.fit(tool.properties[name], value, tool.parameters)
+
     def _other_value(
         self, worder: Worder, tool: Tool, values: Mapping[str, JSON], today: date
     ) -> tuple[str, JSON] | None:
@@ -160,21 +198,31 @@ class Synthesizer:
         if not names:
             return None
         name = self.rng.choice(names)
-        value = self._sampler(tool, today).value(tool.properties[name], name)
-        value = worder.fit(tool.properties[name], value, tool.parameters)
+        value = self._another(worder, tool, name, today)
         return None if value == values[name] else (name, value)
 
     def _turned(self, worder: Worder, today: date) -> Turns | None:
         """Make a conversation: what was left out is said when asked for, or a value is said anew after the call."""
         rng = self.rng
-        tool = rng.choice(self.askable or list(self.tools))
+        talks = rng.random() < TALKS
+        tool = rng.choice(list(self.tools) if talks else self.askable or list(self.tools))
         drawn = self.arguments(tool, today)
         values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
+        if talks:
+            other = self._other_value(worder, tool, values, today) if rng.random() < 0.2 else None
+            aside = self._aside(worder, today) if rng.random() < ASIDES else None
+            return Dialogue(rng, worder, self.offers).about(tool, values, aside=aside, change=other)
         if tool.required and rng.random() < 0.5:
             missing = rng.sample(tool.required, min(len(tool.required), rng.choice((1, 1, 2))))
             return answered_turns(rng, worder, tool, values, missing)
         other = self._other_value(worder, tool, values, today)
         return changed_turns(rng, worder, tool, values, *other) if other else None
+
+    def _aside(self, worder: Worder, today: date) -> Aside:
+        """Draw a request that was talked of before."""
+        tool = self.rng.choice(self.others or list(self.tools))
+        drawn = self.arguments(tool, today)
+        return Aside(tool, {n: worder.fit(tool.properties[n], value, tool.parameters) for n, value in drawn.items()})
 
     def _ask(self, worder: Worder, today: date) -> tuple[list[Call], list[Piece], str]:
         tool = self.rng.choice(self.askable)

@@ -17,10 +17,10 @@ from schematune.schemas.roles import spoken
 from schematune.schemas.tool import Tool
 from schematune.schemas.wording import Worder
 
-__all__ = ["Turns", "answered_turns", "changed_turns", "changeable"]
+__all__ = ["CHANGES", "QUESTIONS", "Talk", "Turns", "answered_turns", "changed_turns", "changeable"]
 
-_QUESTIONS = ("Which {n}?", "What {n}?", "What {n} would you like?", "Could you give me the {n}?", "And the {n}?", "Please tell me the {n}.")  # fmt: skip
-_CHANGES = ("actually", "no,", "sorry, i meant", "make it", "no wait,", "make that", "change that to", "hm, rather", "sorry,", "i meant")  # fmt: skip
+QUESTIONS = ("Which {n}?", "What {n}?", "What {n} would you like?", "Could you give me the {n}?", "And the {n}?", "Please tell me the {n}.")  # fmt: skip
+CHANGES = ("actually", "no,", "sorry, i meant", "make it", "no wait,", "make that", "change that to", "hm, rather", "sorry,", "i meant")  # fmt: skip
 _RESULTS = ("ok", "done", '{"ok": true}', '{"status": "done"}')
 _AGAIN = ("and", "what about", "how about", "same", "the same", "and now", "again", "also", "and another one", "once more,")  # fmt: skip
 
@@ -55,10 +55,10 @@ def answered_turns(
     first, shape = worder.request(tool, {n: v for n, v in values.items() if n not in missing})
     second = [piece for name in missing for piece in [*worder.argument(tool, name, values[name]), Piece(",")]][:-1]
     names = " and ".join(spoken(name) for name in missing)
-    asked: Message = {"role": "assistant", "content": rng.choice(_QUESTIONS).format(n=names)}
+    asked: Message = {"role": "assistant", "content": rng.choice(QUESTIONS).format(n=names)}
     if rng.random() < 0.5:
         asked = Answer.of([Call.ask(tool.name, [name for name in tool.required if name in missing])]).message()
-    return _turns(first, (asked,), second, Call(tool.name, values), f"answered:{shape}")
+    return _two(first, (asked,), second, Call(tool.name, values), f"answered:{shape}")
 
 
 def changed_turns(
@@ -67,23 +67,49 @@ def changed_turns(
     """Word a request, the call that was made, and what the user wants instead, or as well: another value for `name`."""
     first, shape = worder.request(tool, values)
     again = rng.random() < 0.4
-    lead = rng.choice(_AGAIN if again else _CHANGES)
+    lead = rng.choice(_AGAIN if again else CHANGES)
     second = [Piece(lead), *worder.argument(tool, name, new), Piece("?" if again and rng.random() < 0.6 else "")]
     made: list[Message] = [Answer.of([Call(tool.name, values)]).message()]
     if rng.random() < 0.3:
         made.append({"role": "tool", "tool_call_id": made[0]["tool_calls"][0]["id"], "content": rng.choice(_RESULTS)})
     call = Call(tool.name, {**values, name: new})
-    return _turns(first, made, second, call, f"{'again' if again else 'changed'}:{shape}")
+    return _two(first, made, second, call, f"{'again' if again else 'changed'}:{shape}")
 
 
-def _turns(
-    first: Sequence[Piece], between: Sequence[Message], second: Sequence[Piece], call: Call, shape: str
-) -> Turns:
-    opening, known = join_pieces(first)
-    text, later = join_pieces(second)
-    shift = len(opening) + 1
-    new = {item.path for item in later}
-    evidence = [item for item in known if not any(item.path == p or item.path.startswith(f"{p}.") for p in new)]
-    evidence += [replace(item, start=item.start + shift, end=item.end + shift) for item in later]
-    users: list[Message] = [{"role": "user", "content": said} for said in (opening, text)]
-    return Turns((users[0], *between, users[1]), call, tuple(evidence), shape)
+class Talk:
+    """A conversation as it grows: its messages, and where the user said which argument, by its path."""
+
+    def __init__(self) -> None:
+        """See the class."""
+        self.messages: list[Message] = []
+        self.said: dict[str, Evidence] = {}
+        self._length = 0
+
+    def user(self, pieces: Sequence[Piece]) -> dict[str, Evidence]:
+        """Add what the user says, and return where the arguments stand in it; what was said of them before is out of date."""
+        text, found = join_pieces(pieces)
+        new = {item.path: replace(item, start=item.start + self._length, end=item.end + self._length) for item in found}
+        self.said = {p: e for p, e in self.said.items() if not any(p == n or p.startswith(f"{n}.") for n in new)} | new
+        self.messages.append({"role": "user", "content": text})
+        self._length += len(text) + 1
+        return new
+
+    def others(self, *messages: Message) -> None:
+        """Add what anybody else says."""
+        self.messages.extend(messages)
+
+    def assistant(self, text: str) -> None:
+        """Add what the assistant says."""
+        self.messages.append({"role": "assistant", "content": text})
+
+    def turns(self, call: Call, shape: str) -> Turns:
+        """End the conversation with the call that it leads to."""
+        return Turns(tuple(self.messages), call, tuple(self.said.values()), shape)
+
+
+def _two(first: Sequence[Piece], between: Sequence[Message], second: Sequence[Piece], call: Call, shape: str) -> Turns:
+    talk = Talk()
+    talk.user(first)
+    talk.others(*between)
+    talk.user(second)
+    return talk.turns(call, shape)

@@ -37,7 +37,7 @@ def chunked_attention(
         shared = query.shape[1] // key.shape[1]
         key, value = key.repeat_interleave(shared, 1), value.repeat_interleave(shared, 1)
     rows, heads, length, width = query.shape
-    size = 128 if length <= 640 else 256
+    size = 128 if length <= 640 else max(256, length // 8)
     query, key, value = (part.reshape(rows * heads, length, width) for part in (query, key, value))  # copied once
     chunks = []
     for start in range(0, length, size):

@@ -20,6 +20,7 @@ from schematune.schemas.files import read_jsonl
 from schematune.schemas.frames import verb_and_thing
 from schematune.schemas.invent import invent_tools, restyled, tool_set
 from schematune.schemas.pair import Pair
+from schematune.schemas.realistic import is_clock
 from schematune.schemas.spans import is_span
 from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.tool import Tool, ToolSet
@@ -32,7 +33,13 @@ SHARES = {"invented": 0.36, "catalogue": 0.22, "people": 0.42}
 RECORDS = 0.1
 """Share of the invented blocks that are one thing to be read out of texts (plain extraction), and no tools."""
 
-_LONG = 2048
+KINDS = {"call": 0.5, "parallel": 0.11, "ask": 0.07, "no_tool": 0.13, "turns": 0.19}
+"""Shares of the kinds of pairs in what the synthesiser words: more of what is hard to learn than in pairs to tune on."""
+
+DESCRIBED = 0.15
+"""Share of the blocks whose tools tell in words alone how a day or a time is to be written."""
+
+_LONG, _VERY_LONG = 2048, 8192
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,16 @@ class Corpus:
     def __init__(self, sources: Sources, seed: int, *, longest: int = 1024) -> None:
         """`longest` is the number of tokens that a block may have: from 2,048 on there are sets of up to 40 tools."""
         self.counts = (1, 2, 3, 4, 5, 6, 8, 10, *((16, 24, 40) if longest >= _LONG else ()))
+        self.many = (
+            1,
+            2,
+            3,
+            4,
+            6,
+            8,
+            *((16, 40) if longest >= _LONG else ()),
+            *((80, 120) if longest >= _VERY_LONG else ()),
+        )
         self.rng = random.Random(seed)
         self.sources = sources
         self.shares = dict(SHARES)
@@ -110,14 +127,15 @@ class Corpus:
 
     def _worded(self, tools: list[Tool], others: list[Tool]) -> Block:
         rng = self.rng
-        makers = Synthesizer(tool_set(tools), rng, others=others)
+        makers = Synthesizer(tool_set(tools), rng, others=others, kinds=KINDS, offers=True)
         moment, pairs = makers.moment(), []
         for _ in range(rng.choice((6, 10, 16))):
             try:
                 pairs.append(makers.pair_at(moment))
             except (SchematuneError, ValueError, KeyError, TypeError):  # a schema that cannot be sampled yet
                 continue
-        return Block(makers.tools, rng.random() < 0.92, tuple(pairs))
+        shown = tool_set([_described(tool) for tool in tools]) if rng.random() < DESCRIBED else makers.tools
+        return Block(shown, rng.random() < 0.92, tuple(pairs))
 
     def _invented(self) -> Block:
         count = self.rng.choice(self.counts)
@@ -127,7 +145,7 @@ class Corpus:
         return self._worded(tools[:count], tools[count:])
 
     def _catalogue(self) -> Block:
-        count = self.rng.choice((1, 2, 3, 4, 6, 8))
+        count = self.rng.choice(self.many)
         start = self.rng.randrange(len(self.sources.tools))  # neighbours are of one field: near-duplicates
         near = self.sources.tools[start : start + count // 2 + 1]
         drawn = self.rng.sample(self.sources.tools, min(count + 3, len(self.sources.tools)))
@@ -166,6 +184,23 @@ class Corpus:
         return Block(tool_set(list(unique.values())), rng.random() < 0.92, tuple(turns))
 
     _MAKERS: dict[str, Any] = {"invented": _invented, "catalogue": _catalogue, "people": _people}
+
+
+def _described(tool: Tool) -> Tool:
+    """Let a tool's descriptions tell how its days and times are written, in the place of their formats."""
+    notes = {"date": "YYYY-MM-DD", "date-time": "YYYY-MM-DDTHH:MM:SSZ"}
+
+    def told(schema: Any) -> Any:
+        note = (
+            notes.get(schema.get("format", ""), "HH:MM" if is_clock(schema) else "") if isinstance(schema, dict) else ""
+        )
+        if not note:
+            return schema
+        kept = {key: value for key, value in schema.items() if key not in ("format", "pattern", "description")}
+        return {**kept, "description": f"{schema.get('description', '')} Format: {note}.".strip()}
+
+    properties = {name: told(schema) for name, schema in tool.properties.items()}
+    return replace(tool, parameters={**tool.parameters, "properties": properties})
 
 
 def _record(tool: Tool, rng: random.Random) -> Tool:
