@@ -93,9 +93,11 @@ def _place(calls: tuple[Call, ...], path: str) -> Any:
 def test_calls_in_a_row_are_each_said(seed: int) -> None:
     rng = random.Random(seed)
     tool = TOOLS["book_room"]
-    rows: Mapping[str, list[Any]] = rng.choice(
-        ({"city": ["Turin", "Bergen", "Lyon"]}, {"city": ["Turin", "Bergen"], "guests": [3, 12]})
+    choices: tuple[Mapping[str, list[Any]], ...] = (
+        {"city": ["Turin", "Bergen", "Lyon"]},
+        {"city": ["Turin", "Bergen"], "guests": [3, 12]},
     )
+    rows = rng.choice(choices)
     made = in_a_row(rng, Worder(rng), tool, VALUES, rows)
     assert made is not None
     calls, pieces, shape = made
