@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from schematune.schemas.gazetteer import kinds_of
 from schematune.schemas.spans import LONGEST, places, units
 
 __all__ = ["TAGGED", "Reading", "Tagger", "words_about"]
 
-TAGGED = 2**13
+TAGGED = 2**15
 """Buckets that the features of a word in its place are hashed to."""
 
 MOST_WORDS = 256
@@ -39,6 +40,7 @@ def words_about(words: Sequence[str], tool: str) -> list[list[int]]:
     [True, True, True]
     """
     low = ["<<", "<", *(word.lower() for word in words), ">", ">>"]
+    kinds = [frozenset[str](), *kinds_of(words), frozenset[str]()]
     found = []
     for place, word in enumerate(words):
         before2, before, here, after, after2 = low[place : place + 5]
@@ -46,6 +48,7 @@ def words_about(words: Sequence[str], tool: str) -> list[list[int]]:
             "", f"0{here}", f"b{before}", f"a{after}", f"c{before2}", f"d{after2}", f"e{before} {here}",
             f"f{here} {after}", f"g{before2} {before}", f"h{after} {after2}", f"i{_shape(word)}",
             *(f"j{here[:size]}" for size in _AFFIXES), *(f"k{here[-size:]}" for size in _AFFIXES),
+            *(f"{part}{kind}" for part, some in zip("lmn", kinds[place : place + 3], strict=True) for kind in some),
         ]  # fmt: skip
         found.append(sorted({zlib.crc32(f"{of}\0{gram}".encode()) % TAGGED for gram in grams for of in ("", tool)}))
     return found
