@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from schematune.schemas.augment import marks
 from schematune.schemas.call import RESERVED, Call
+from schematune.schemas.errors import SchemaError
 from schematune.schemas.frames import plan
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import SMALL_TALK
@@ -110,17 +111,24 @@ class Synthesizer:
     def arguments(self, tool: Tool, today: date, *, share: float | None = None) -> dict[str, JSON]:
         """Draw arguments for one call: the required ones and a share of the others, dates in order."""
         sampler = self._sampler(tool, today)
-        optional = [name for name in tool.properties if name not in tool.required]
+        optional = [name for name in tool.properties if name not in tool.required and name not in tool.impossible]
         if share is None:  # of a long list people use a few
             share = min(self.rng.choice((0.1, 0.3, 0.5, 0.9)), self.rng.choice(FEW) / max(len(optional), 1))
         likely = plan(tool).likely if share else {}
         chosen = [
             name
             for name in tool.properties
-            if name in tool.required or self.rng.random() < max(share, likely.get(name, 0.0))
+            if name in tool.required
+            or (self.rng.random() < max(share, likely.get(name, 0.0)) and name not in tool.impossible)
         ]
-        values = {name: sampler.value(tool.properties[name], name) for name in chosen}
-        dates = [n for n in chosen if resolve(tool.properties[n], tool.parameters).get("format") == "date"]
+        try:
+            values = {name: sampler.value(tool.properties[name], name) for name in chosen}
+            if not tool.is_plain and not tool.validator.is_valid(values):  # what is said of the arguments together
+                values = dict(sampler.value(tool.strict, tool.name))
+        except SchemaError as error:
+            where = f"{tool.name}.{error.where}".removesuffix(f".{tool.name}")
+            raise SchemaError(error.what, where=where, fix=error.fix) from error
+        dates = [n for n in values if resolve(tool.properties.get(n, {}), tool.parameters).get("format") == "date"]
         values.update(zip(dates, sorted(values[name] for name in dates), strict=True))
         return values
 
@@ -131,7 +139,7 @@ class Synthesizer:
 
     def _one(self, worder: Worder, tool: Tool, today: date, place: int) -> tuple[Call, list[Piece], str]:
         drawn = self.arguments(tool, today)
-        values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
+        values = {name: worder.fit(tool.properties.get(name, {}), drawn[name], tool.parameters) for name in drawn}
         if self.rng.random() < SLIPS and (other := self._other_value(worder, tool, values, today)):
             worder.slips[f"{place}.{other[0]}"] = other[1]
         pieces, shape = self._worded(worder, tool, values, place)
@@ -162,14 +170,15 @@ class Synthesizer:
         name = self.rng.choice(names)
         value = self._sampler(tool, today).value(tool.properties[name], name)
         value = worder.fit(tool.properties[name], value, tool.parameters)
-        return None if value == values[name] else (name, value)
+        fits = tool.is_plain or tool.validator.is_valid({**values, name: value})
+        return (name, value) if fits and value != values[name] else None
 
     def _turned(self, worder: Worder, today: date) -> Turns | None:
         """Make a conversation: what was left out is said when asked for, or a value is said anew after the call."""
         rng = self.rng
         tool = rng.choice(self.askable or list(self.tools))
         drawn = self.arguments(tool, today)
-        values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
+        values = {name: worder.fit(tool.properties.get(name, {}), drawn[name], tool.parameters) for name in drawn}
         if tool.required and rng.random() < 0.5:
             missing = rng.sample(tool.required, min(len(tool.required), rng.choice((1, 1, 2))))
             return answered_turns(rng, worder, tool, values, missing)
@@ -181,7 +190,9 @@ class Synthesizer:
         many = min(len(tool.required), self.rng.choice((1, 1, 1, 2, 2, 9)))
         left_out = set(self.rng.sample(tool.required, many))
         drawn = self.arguments(tool, today, share=self.rng.choice((0.0, 0.2)))
-        kept = {n: worder.fit(tool.properties[n], v, tool.parameters) for n, v in drawn.items() if n not in left_out}
+        kept = {
+            n: worder.fit(tool.properties.get(n, {}), v, tool.parameters) for n, v in drawn.items() if n not in left_out
+        }
         pieces, shape = self._worded(worder, tool, kept, 0)
         return [Call.ask(tool.name, [n for n in tool.required if n in left_out])], pieces, f"ask:{shape}"
 

@@ -43,7 +43,11 @@ class Turns:
 
 def changeable(tool: Tool, values: Mapping[str, JSON]) -> list[str]:
     """Return the arguments whose value can change on its own: single texts and numbers, and one date at most."""
-    plain = [n for n, v in values.items() if isinstance(v, str | int | float) and not isinstance(v, bool)]
+    plain = [
+        n
+        for n, v in values.items()
+        if n in tool.properties and isinstance(v, str | int | float) and not isinstance(v, bool)
+    ]
     dates = [n for n in plain if "date" in str(dict(tool.properties.get(n) or {}).get("format", ""))]
     return [name for name in plain if name not in dates or len(dates) == 1]
 
