@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
 
+from schematune.schemas.described import MEASURES, form_of, unit_of
+from schematune.schemas.grammar import singular
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import words_of
-from schematune.schemas.realistic import is_clock
 
 __all__ = ["number_words", "plain", "sayings"]
 
@@ -159,12 +160,12 @@ def _moments(value: str, today: date | None) -> list[str]:
 
 
 def _strings(schema: Mapping[str, JSON], name: str, value: str, today: date | None) -> list[str]:
-    form = schema.get("format")
+    form = form_of(schema)
     if form == "date":
         return list(_dates(value, today))
     if form == "date-time":
         return _moments(value, today)
-    if form == "time" or is_clock(schema):
+    if form in ("time", "clock"):
         return list(_clock(value)) + ([value] if form == "time" else [])
     if "enum" in schema or "const" in schema:
         if value in _COINS and "urrency" in name + str(schema.get("description", "")):
@@ -173,39 +174,30 @@ def _strings(schema: Mapping[str, JSON], name: str, value: str, today: date | No
     return [value]
 
 
-def _minutes(value: float, name: str) -> list[str]:
-    words = words_of(name)
-    if not words or not isinstance(value, int):
-        return []
-    if words[-1] in ("minutes", "minute", "mins", "min"):
-        ways = [f"{value} minutes", f"{value} min", f"{value} mins"]
-        hours: dict[int, list[str]] = {
-            30: ["half an hour", "30m"],
-            60: ["an hour", "1 hour", "one hour", "1h"],
-            90: ["an hour and a half", "90 min", "1.5 hours"],
-            45: ["three quarters of an hour"],
-        }  # noqa: E501
+_HOURS = {
+    30: ("half an hour", "30m"), 60: ("an hour", "1 hour", "one hour", "1h"), 90: ("an hour and a half", "90 min", "1.5 hours"),
+    45: ("three quarters of an hour",),
+}  # fmt: skip
+"""How minutes are said that are no number of minutes."""
+
+
+def _measured(value: float, unit: str) -> list[str]:
+    """List the ways to say a number with its unit, and the number alone."""
+    digits = f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+    said = MEASURES[unit]
+    ways = [
+        f"{sign}{digits}" if sign in "$€£" else digits + sign if sign == "%" else f"{digits} {sign}" for sign in said
+    ]
+    if value == int(value) and 0 <= value < 100 and said[0] != "%":
+        ways.append(f"{number_words(int(value))} {said[0]}")
+    if unit == "minutes" and value == int(value):
         if value % 60 == 0 and value > 60:
-            ways += [f"{value // 60} hours", f"{value // 60}h", f"{number_words(value // 60)} hours"]
-        return ways + hours.get(value, [])
-    if words[-1] in (
-        "hours",
-        "days",
-        "seconds",
-        "weeks",
-        "months",
-        "years",
-        "percent",
-        "miles",
-        "km",
-        "meters",
-        "people",
-    ):
-        return [
-            f"{value} {words[-1]}",
-            f"{number_words(value)} {words[-1]}" if 0 <= value < 100 else f"{value} {words[-1]}",
-        ]
-    return [f"{value}%", f"{value} percent"] if words[-1] in ("percentage", "pct") else []
+            hours = int(value) // 60
+            ways += [f"{hours} hours", f"{hours}h", f"{number_words(hours)} hours"]
+        ways += _HOURS.get(int(value), ())
+    if value == 1:
+        ways = [singular(way) for way in ways]
+    return [*ways, digits]
 
 
 def sayings(schema: Mapping[str, JSON], name: str, value: JSON, today: date | None = None) -> list[str]:
@@ -220,7 +212,10 @@ def sayings(schema: Mapping[str, JSON], name: str, value: JSON, today: date | No
         return _strings(schema, name, value, today)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return []
-    return _minutes(value, name) or _numbers(value)
+    if words_of(name)[-1:] == ["year"]:
+        return [str(value)]
+    unit = unit_of(name, schema)
+    return _measured(value, unit) if unit else _numbers(value)
 
 
 def amount_sayings(number: float, currency: str) -> list[str]:

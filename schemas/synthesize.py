@@ -11,15 +11,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schematune.schemas.augment import marks
 from schematune.schemas.call import RESERVED, Call
+from schematune.schemas.described import form_of
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.frames import plan
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.lexicon import SMALL_TALK
+from schematune.schemas.lexicon import SMALL_TALK, words_of
 from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.pieces import Piece, join_pieces
@@ -68,7 +70,7 @@ class Synthesizer:
         names = set(tools.names)
         self.others = [tool for tool in others if tool.name not in names]
         self.askable = [tool for tool in tools if tool.required]
-        dated = any('"date' in str(tool.parameters).replace("'", '"') for tool in tools)
+        dated = any(re.search("['\"]date|yyyy-mm-dd", str(tool.parameters), re.IGNORECASE) for tool in tools)
         self._samplers: dict[int, tuple[Tool, Sampler]] = {}
         self.context = context if context is not None else 0.75 if dated else 0.1
 
@@ -124,11 +126,14 @@ class Synthesizer:
         try:
             values = {name: sampler.value(tool.properties[name], name) for name in chosen}
             if not tool.is_plain and not tool.validator.is_valid(values):  # what is said of the arguments together
-                values = dict(sampler.value(tool.strict, tool.name))
+                values = dict(sampler.value(tool.strict))
         except SchemaError as error:
-            where = f"{tool.name}.{error.where}".removesuffix(f".{tool.name}")
-            raise SchemaError(error.what, where=where, fix=error.fix) from error
-        dates = [n for n in values if resolve(tool.properties.get(n, {}), tool.parameters).get("format") == "date"]
+            raise SchemaError(error.what, where=f"{tool.name}.{error.where}".rstrip("."), fix=error.fix) from error
+        for low, high in _ranges(tuple(values)):
+            swapped = {**values, low: values[high], high: values[low]}
+            if _is_above(values[low], values[high]) and tool.validator.is_valid(swapped):
+                values = swapped
+        dates = [n for n in values if form_of(resolve(tool.properties.get(n, {}), tool.parameters)) == "date"]
         values.update(zip(dates, sorted(values[name] for name in dates), strict=True))
         return values
 
@@ -151,11 +156,18 @@ class Synthesizer:
         return worder.request(tool, values, place)
 
     def _calls(self, worder: Worder, today: date, many: int) -> tuple[list[Call], list[Piece], str]:
-        calls, pieces, shapes = [], [], []
+        calls: list[Call] = []
+        pieces: list[Piece] = []
+        shapes: list[str] = []
         joint = self.rng.choice((" and", ", then", ". also", ", and", " and then", ". then", "; ", ", plus", " + "))
-        for place in range(many):
-            call, part, shape = self._one(worder, self.rng.choice(list(self.tools)), today, place)
-            pieces += [Piece(joint.strip())] * bool(place) + part
+        for _ in range(many):
+            call, part, shape = self._one(worder, self.rng.choice(list(self.tools)), today, len(calls))
+            if call in calls:  # nobody asks for the same twice
+                continue
+            if calls:
+                ended = next((piece.text for piece in reversed(pieces) if piece.text), "")[-1:] in tuple(".?!,;:")
+                pieces.append(Piece(joint.strip(" .,;") if ended else joint.strip()))
+            pieces += part
             calls.append(call)
             shapes.append(shape)
         return calls, pieces, "+".join(shapes)
@@ -221,6 +233,39 @@ class Synthesizer:
             return piece if text == piece.text else replace(piece, text=text)
 
         return [changed(piece) for piece in pieces]
+
+
+_ENDS = (
+    ("min", "max"),
+    ("minimum", "maximum"),
+    ("low", "high"),
+    ("lower", "upper"),
+    ("lowest", "highest"),
+    ("start", "end"),
+    ("from", "to"),
+)
+
+
+@lru_cache(maxsize=4096)
+def _ranges(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of arguments that are the ends of a range, by their names.
+
+    >>> _ranges(("min_price", "city", "maxPrice"))
+    (('min_price', 'maxPrice'),)
+    """
+    known = {tuple(words_of(name)): name for name in names}
+    found = []
+    for words, name in known.items():
+        for low, high in _ENDS:
+            other = tuple(high if word == low else word for word in words)
+            if other != words and other in known:
+                found.append((name, known[other]))
+    return tuple(found)
+
+
+def _is_above(one: JSON, two: JSON) -> bool:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, two))
+    return numbers and bool(one > two)
 
 
 def _context(moment: datetime | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schematune.schemas.call import Answer, Call
+from schematune.schemas.described import form_of
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Evidence, Message, Pair
 from schematune.schemas.pieces import Piece, join_pieces
@@ -48,7 +49,7 @@ def changeable(tool: Tool, values: Mapping[str, JSON]) -> list[str]:
         for n, v in values.items()
         if n in tool.properties and isinstance(v, str | int | float) and not isinstance(v, bool)
     ]
-    dates = [n for n in plain if "date" in str(dict(tool.properties.get(n) or {}).get("format", ""))]
+    dates = [n for n in plain if "date" in form_of(dict(tool.properties.get(n) or {}))]
     return [name for name in plain if name not in dates or len(dates) == 1]
 
 
