@@ -91,8 +91,8 @@ def verb_and_thing(name: str, description: str = "") -> tuple[str, str]:
 
     >>> verb_and_thing("getWeather"), verb_and_thing("flight_book"), verb_and_thing("weather")
     (('get', 'weather'), ('book', 'flight'), ('get', 'weather'))
-    >>> verb_and_thing("exchange_rate", "Shows the rate of today."), verb_and_thing("lendBook", "Lend a book.")
-    (('show', 'exchange rate'), ('lend', 'book'))
+    >>> verb_and_thing("tide_rate", "Shows the rate of today."), verb_and_thing("lendBook", "Lend a book.")
+    (('show', 'tide rate'), ('lend', 'book'))
     """
     words = words_of(name.rsplit(".", 1)[-1]) or ["use"]
     first, deed = _lemmas(description), deed_of(description)

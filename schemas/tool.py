@@ -42,7 +42,7 @@ class Tool:
         """The arguments by name, in the order in which they are written."""
         return self.parameters.get("properties", {})  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def required(self) -> tuple[str, ...]:
         """The required arguments, in schema order."""
         needed = set(self.parameters.get("required", ()))
