@@ -39,9 +39,10 @@ _ALSO_NAMED = ("minute", "mins", "percentage", "pct", "seconds", "secs", "ms", "
 _IN = re.compile(
     rf"\b(?:in|as a) (?:the |whole |us )?({'|'.join(sorted({*MEASURES, *_SAME} - {'$', 'in'}, key=len, reverse=True))})\b"
 )
-_ISO_DAY = re.compile(r"\byyyy-mm-dd\b(?!['\"]?[t ]+hh)", re.IGNORECASE)
+_ISO_DAY = re.compile(r"(?<![a-z])yyyy-mm-dd(?![a-z0-9])(?!['\"]?[t ]+hh)", re.IGNORECASE)
 _CLOCK = re.compile(r"(?<![\w-])hh:mm\b(?!:ss)", re.IGNORECASE)
-_OTHERS = ("format", "pattern", "enum", "const", "minLength", "maxLength", "examples")
+_OTHERS = ("enum", "const", "examples")
+_LENGTHS = {"date": 10, "clock": 5}
 
 
 def form_of(schema: Mapping[str, JSON]) -> str:
@@ -56,7 +57,9 @@ def form_of(schema: Mapping[str, JSON]) -> str:
         return "clock" if is_clock(schema) else ""
     if schema.get("type") != "string" or any(key in schema for key in _OTHERS):
         return ""
-    return _told_form(str(schema.get("description", "")))
+    told = _told_form(str(schema.get("description", "")))
+    long = _LENGTHS.get(told, 0)
+    return told if schema.get("minLength", long) <= long <= schema.get("maxLength", long) else ""
 
 
 @lru_cache(maxsize=4096)

@@ -89,6 +89,8 @@ def _known(schema: Normal, name: str, rng: random.Random) -> float | int | None:
         drawn = rng.choice((rng.randint(1950, 2035), rng.randint(2010, 2030)))
     elif {*words, *(f"{word}s" for word in words)} & _FEW and last not in ("size", "price", "id", "rate"):
         drawn = rng.choice((rng.randint(1, 4), rng.randint(1, 9)))
+    elif last in ("id", "ids", "number", "no", "code", "index") and not whole and high is None:
+        drawn = rng.randrange(1, 10 ** rng.randint(1, 6))
     elif last == "age":
         drawn = rng.randint(1, 90)
     elif not whole and high is None and (last in _COUNTS or _COUNTED.search(str(schema.get("description", "")))):

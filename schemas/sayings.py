@@ -200,6 +200,10 @@ def _measured(value: float, unit: str) -> list[str]:
     return [*ways, digits]
 
 
+_READ_OUT = (["year"], ["id"], ["number"], ["no"], ["code"])
+"""How the names of numbers end that are read out as they are written: no amounts."""
+
+
 def sayings(schema: Mapping[str, JSON], name: str, value: JSON, today: date | None = None) -> list[str]:
     """List the ways in which people say `value` (a string or a number), the usual ones first.
 
@@ -212,7 +216,7 @@ def sayings(schema: Mapping[str, JSON], name: str, value: JSON, today: date | No
         return _strings(schema, name, value, today)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return []
-    if words_of(name)[-1:] == ["year"]:
+    if words_of(name)[-1:] in _READ_OUT:
         return [str(value)]
     unit = unit_of(name, schema)
     return _measured(value, unit) if unit else _numbers(value)

@@ -22,7 +22,7 @@ def text(schema: Normal, name: str, rng: random.Random, today: date, *, bounds: 
     cannot be read.
 
     >>> text({"type": "string", "maxLength": 3}, "title", random.Random(0), date(2026, 1, 1))
-    'Cho'
+    'Sen'
     """
     low, high = int(schema.get("minLength", 0)), int(schema.get("maxLength", 100_000))
     if low > high:
@@ -36,6 +36,10 @@ def text(schema: Normal, name: str, rng: random.Random, today: date, *, bounds: 
         return _formatted(str(form), low, high, rng, today)
     said = hints(str(schema.get("description", "")))
     found = rng.choice(said) if said and rng.random() < 0.4 else worded(concept(name), rng, today, name)
+    for _ in range(6):  # one that fits reads better than one that is made to
+        if low <= len(found) <= high:
+            break
+        found = worded(concept(name), rng, today, name)
     if bounds and rng.random() < 0.2:
         low = high if high <= low + 40 and rng.random() < 0.5 else low
         high = low

@@ -78,6 +78,8 @@ def test_what_a_description_says_of_the_form_is_kept_to() -> None:
     assert form_of(day) == "date" and form_of(clock) == "clock"
     assert form_of({**day, "format": "email"}) == "email" and form_of({**day, "enum": ["a"]}) == ""
     assert form_of({"type": "string", "description": "Like YYYY-MM-DDTHH:MM:SS"}) == ""
+    assert form_of({**day, "maxLength": 10}) == "date" and form_of({**day, "maxLength": 8}) == ""
+    assert form_of({"type": "string", "description": "日期,格式为yyyy-MM-dd"}) == "date"
     assert hints("When (e.g., YYYY-MM-DD)") == () and hints("Tea (e.g. oolong, mint)") == ("oolong", "mint")
     requests = said_of({"when": day, "at": clock})
     assert requests
@@ -125,7 +127,7 @@ def test_other_roles() -> None:
     assert concept("repo_path") == "folder" and concept("file_path") == "path"
 
 
-@given(st.sampled_from(["year", "latitude", "lng", "adults", "age", "limit", "pages", "x"]), st.data())
+@given(st.sampled_from(["year", "latitude", "lng", "adults", "age", "limit", "pages", "comment_id", "x"]), st.data())
 def test_known_numbers_stay_within_their_bounds(name: str, data: st.DataObject) -> None:
     low = data.draw(st.none() | st.integers(-200, 200))
     high = data.draw(st.none() | st.integers(low if low is not None else -200, 400))
