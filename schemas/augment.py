@@ -194,9 +194,9 @@ def near_duplicates(tools: ToolSet, rng: random.Random, *, each: int) -> Iterato
     >>> sorted(len(set(t.name.split("_")) & {"cancel", "order"}) for t in near_duplicates(tools, random.Random(1), each=2))
     [1, 1]
     """
-    known = [verb_and_thing(tool.name) for tool in tools]
+    known = [verb_and_thing(tool.name, tool.description) for tool in tools]
     for tool in tools:
-        verb, thing = verb_and_thing(tool.name)
+        verb, thing = verb_and_thing(tool.name, tool.description)
         for _ in range(each):
             other = (rng.choice(list(VERBS)), thing) if rng.random() < 0.5 else (verb, rng.choice(NOUNS))
             near = Tool(
@@ -213,8 +213,8 @@ def marks(other: Tool, tools: ToolSet) -> tuple[str, ...]:
     >>> marks(Tool("cancel_carpet", "", {}), tools), "ship" in marks(Tool("ship_order", "", {}), tools)
     (('carpet',), True)
     """
-    verb, thing = verb_and_thing(other.name)
-    known = [verb_and_thing(tool.name) for tool in tools]
+    verb, thing = verb_and_thing(other.name, other.description)
+    known = [verb_and_thing(tool.name, tool.description) for tool in tools]
     verbs = () if any(_same(verb, own, VERBS) for own, _ in known) else (verb, *VERBS.get(verb, ()))
     things = () if any(_same(thing, own, ALSO_CALLED) for _, own in known) else (thing,)
     return (*verbs, *things)

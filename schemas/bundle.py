@@ -17,7 +17,7 @@ from schematune.schemas.merge import ANNOTATIONS
 from schematune.schemas.normal import refs_stand_alone
 from schematune.schemas.validate import is_open
 
-__all__ = ["bundled", "parts", "without_formats", "without_siblings"]
+__all__ = ["bundled", "parts", "pointed", "without_formats", "without_siblings"]
 
 _MEMBERS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
@@ -86,6 +86,15 @@ def bundled(schema: JSON, documents: Mapping[str, JSON] | None = None) -> JSON:
     {'$ref': '#/$defs/https:~1~1x.org~1n.json', '$defs': {'https://x.org/n.json': {'type': 'integer'}}}
     """
     return _Bundle(schema, documents).whole() if documents and is_open(schema, documents) else schema
+
+
+def pointed(schema: JSON) -> JSON:
+    """Return a schema that is whole, with pointers for references, where some go by the names that its parts have.
+
+    >>> pointed({"$ref": "https://x.org/n", "$defs": {"n": {"$id": "https://x.org/n", "type": "integer"}}})
+    {'$ref': '#/$defs/n', '$defs': {'n': {'type': 'integer'}}}
+    """
+    return _Bundle(schema, {}).whole() if is_open(schema, {}) else schema
 
 
 class _Bundle:

@@ -57,7 +57,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, JSON]]:
     Raises `ExampleError` where the file is missing or a line is no JSON.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ExampleError(f"cannot be read: {error}", where=str(path), fix="check the path") from error
     for number, line in enumerate(text.split("\n"), start=1):

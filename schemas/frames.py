@@ -7,18 +7,21 @@ middle of a request out of these; all other arguments are phrases of their own b
 """
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from schematune.schemas.described import form_of
+from schematune.schemas.grammar import MANY, ONE, article, can_be_opened, is_plural, opened, questions
 from schematune.schemas.lexicon import ALSO_CALLED, OPENERS, VERBS, words_of
 from schematune.schemas.pieces import Piece
 from schematune.schemas.realistic import concept
 from schematune.schemas.tool import Tool
 
-__all__ = ["GETTERS", "Plan", "core", "plan", "plan_of"]
+__all__ = ["GETTERS", "Plan", "core", "deed_of", "plan", "plan_of"]
 
-GETTERS = {"get", "find", "search", "list", "show", "check", "fetch", "retrieve", "track", "calculate", "compute", "lookup", "query", "read"}  # fmt: skip
+GETTERS = {"get", "find", "search", "list", "show", "check", "fetch", "retrieve", "track", "calculate", "compute", "lookup", "query", "read", "locate", "discover", "provide", "explore", "recommend", "suggest"}  # fmt: skip
 """Verbs of tools that tell something."""
 
 _JOINTS = {"to", "from", "in", "into", "on", "onto", "for", "at", "by", "with", "of"}
@@ -49,14 +52,14 @@ class Plan:
 
 
 @lru_cache(maxsize=4096)
-def plan_of(name: str, free: tuple[str, ...], numbers: tuple[str, ...] = ()) -> Plan:
-    """Read a tool by its name and its arguments: `free` are those that take any text, `numbers` those of numbers.
+def plan_of(name: str, free: tuple[str, ...], numbers: tuple[str, ...] = (), description: str = "") -> Plan:
+    """Read a tool by its words and its arguments: `free` are those that take any text, `numbers` those of numbers.
 
     >>> plan = plan_of("AddToBasket", ("item_name", "basket", "item_type"))
     >>> plan.verb, plan.joint, plan.goal, plan.object, plan.kind, plan.target
     ('add', 'to', 'basket', 'item_name', 'item_type', 'basket')
     """
-    verb, thing = verb_and_thing(name)
+    verb, thing = verb_and_thing(name, description)
     words = thing.split()
     place = next((n for n, word in enumerate(words) if word in _JOINTS and n + 1 < len(words)), len(words))
     thing, joint, goal = " ".join(words[:place]), "".join(words[place : place + 1]), " ".join(words[place + 1 :])
@@ -75,25 +78,52 @@ def plan(tool: Tool) -> Plan:
     free, numbers = [], []
     for name, schema in tool.properties.items():
         kind = schema.get("type") if isinstance(schema, dict) else None
-        if kind == "string" and not any(key in schema for key in ("enum", "const", "pattern", "format")):
+        if kind == "string" and not any(key in schema for key in ("enum", "const", "pattern")) and not form_of(schema):
             free.append(name)
         elif kind in ("integer", "number"):
             numbers.append(name)
-    return plan_of(tool.name, tuple(free), tuple(numbers))
+    return plan_of(tool.name, tuple(free), tuple(numbers), tool.description)
 
 
-def verb_and_thing(name: str) -> tuple[str, str]:
-    """Split a tool's name into what it does and to what.
+@lru_cache(maxsize=16384)
+def verb_and_thing(name: str, description: str = "") -> tuple[str, str]:
+    """Split a tool's name into what it does and to what; where the name leaves it open, the description tells.
 
     >>> verb_and_thing("getWeather"), verb_and_thing("flight_book"), verb_and_thing("weather")
     (('get', 'weather'), ('book', 'flight'), ('get', 'weather'))
+    >>> verb_and_thing("tide_rate", "Shows the rate of today."), verb_and_thing("lendBook", "Lend a book.")
+    (('show', 'tide rate'), ('lend', 'book'))
     """
     words = words_of(name.rsplit(".", 1)[-1]) or ["use"]
-    if words[0] in VERBS and len(words) > 1:
+    first, deed = _lemmas(description), deed_of(description)
+    if len(words) > 1 and (words[0] in VERBS or words[0] in first):
         return words[0], " ".join(words[1:])
-    if words[-1] in VERBS and len(words) > 1 and words[0] not in VERBS:
+    if deed in words[1:-1]:  # what stands before says whose tool it is
+        return deed, " ".join(words[words.index(deed) + 1 :])
+    if len(words) > 1 and words[-1] in VERBS and (not deed or deed == words[-1]):
         return words[-1], " ".join(words[:-1])
-    return ("get" if words[0] not in VERBS else words[0]), " ".join(words)
+    if deed and len(words) > 1 and words[0] in ("post", "put", "patch"):  # what HTTP does says less
+        return deed, " ".join(words[1:])
+    return (words[0] if words[0] in VERBS else deed or "get"), " ".join(words)
+
+
+def _lemmas(description: str) -> tuple[str, ...]:
+    """Return what the first word of a description may be a form of."""
+    first = re.match(r"\s*([A-Za-z]+)", description)
+    word = first[1].lower() if first else ""
+    endings = (("", ""), ("s", ""), ("es", ""), ("ies", "y"))
+    return tuple(word[: len(word) - len(end)] + new for end, new in endings if word and word.endswith(end))
+
+
+@lru_cache(maxsize=16384)
+def deed_of(description: str) -> str:
+    """Return the verb that a description begins with, as tools are described; empty where it begins otherwise.
+
+    >>> deed_of("Searches for songs."), deed_of("An invoice."), deed_of("Returns the time of day.")
+    ('search', '', 'get')
+    """
+    found = next((word for word in _lemmas(description) if word in VERBS), "")
+    return "get" if found == "return" and re.match(r"\s*returns\b", description, re.IGNORECASE) else found
 
 
 def _about(name: str) -> set[str]:
@@ -104,13 +134,24 @@ def _about(name: str) -> set[str]:
 def _rank(name: str, thing: str) -> int:
     """Tell how likely an argument names what the tool acts on: 0 the most, 9 not at all."""
     about, words = _about(name), set(thing.split())
-    if concept(name) not in ("title", "thing", "query", "file", "company", "place", "person", "maker"):
+    if concept(name) not in (
+        "title",
+        "thing",
+        "query",
+        "file",
+        "path",
+        "folder",
+        "company",
+        "place",
+        "person",
+        "maker",
+    ):
         return 9
     if about & words and words_of(name)[-1] in ("name", "title"):
         return 0
     if about and about <= words:
         return 1
-    if concept(name) in ("title", "file", "query"):
+    if concept(name) in ("title", "file", "path", "folder", "query"):
         return 2 if words_of(name)[-1] in ("name", "title") else 3
     return 9
 
@@ -181,15 +222,18 @@ class _Made:
         head = kind or ([Piece(thing)] if thing and (not named or rng.random() < 0.4) else [])
         fore = [piece for name in plan.before if head for piece in self.value(name, 0.6)]
         self.shape = f"{'k' * bool(kind)}{'n' * bool(named)}{'b' * bool(fore)}"
-        article = rng.choice(("", "a", "the", "my", "some", "this") if not named else ("", "", "the", "this", "the"))
-        if article == "a" and head and head[0].text[:1].lower() in "aeiou" and not fore:
-            article = "an"
+        many = is_plural(thing) and not kind
+        drawn = rng.choice(
+            ("", "", "the", "these" if many and head else "this", "the") if named else MANY if many else ONE
+        )
         if named and head:
             called = rng.choice(("", "", "", "called", "named", "titled"))
+            called = "" if concept(plan.object or "") in ("path", "folder") else called
             order = [[*fore, *head, Piece(called), *named], [*named, *fore, *head]][rng.random() < 0.3]
         else:
             order = [*fore, *head, *named]
-        return [Piece(article if head or rng.random() < 0.1 else ""), *order]
+        drawn = drawn if head or rng.random() < 0.1 else ""
+        return [Piece(article(drawn, next((piece.text for piece in order if piece.text), ""))), *order]
 
     def goal(self) -> list[Piece]:
         """Say where it goes: "to the basket", "to my Friday basket", "to a basket called Friday"."""
@@ -197,12 +241,14 @@ class _Made:
         if not plan.goal:
             return []
         named = self.value(plan.target)
-        article = Piece(rng.choice(("", "the", "my", "my", "our", "a")))
+        drawn = rng.choice(("", "the", "my", "my", "our", "a"))
+        before = Piece(article(drawn, plan.goal))
         if not named:
-            return [Piece(plan.joint), article, Piece(plan.goal)]
+            return [Piece(plan.joint), before, Piece(plan.goal)]
+        own = Piece(article(drawn, named[0].text))
         ways: tuple[list[Piece], ...] = (
-            named, [article, *named, Piece(plan.goal)], [article, *named], [article, Piece(plan.goal), *named],
-            [article, Piece(plan.goal), Piece(rng.choice(("called", "named"))), *named],
+            named, [own, *named, Piece(plan.goal)], [own, *named], [before, Piece(plan.goal), *named],
+            [before, Piece(plan.goal), Piece(rng.choice(("called", "named"))), *named],
         )  # fmt: skip
         return [Piece(plan.joint), *rng.choice(ways)]
 
@@ -224,7 +270,8 @@ class _Made:
 
 def _command(plan: Plan, phrase: list[Piece], rng: random.Random) -> tuple[str, list[Piece]]:
     said = rng.choice(VERBS.get(plan.verb, (plan.verb,)))
-    opener = rng.choice(OPENERS) if rng.random() < 0.45 else ""
+    said = questions(said, is_plural(plan.thing))
+    opener = opened(rng.choice(OPENERS), said) if rng.random() < 0.45 and can_be_opened(said) else ""
     return "does" + "/opened" * bool(opener), [Piece(opener), Piece(said), *phrase]
 
 
@@ -233,7 +280,7 @@ def _need(plan: Plan, phrase: list[Piece], rng: random.Random) -> tuple[str, lis
 
 
 def _question(plan: Plan, phrase: list[Piece], rng: random.Random) -> tuple[str, list[Piece]]:
-    return "ask/about", [Piece(rng.choice(_QUESTIONS)), *phrase]
+    return "ask/about", [Piece(questions(rng.choice(_QUESTIONS), is_plural(plan.thing))), *phrase]
 
 
 def _plain(plan: Plan, phrase: list[Piece], rng: random.Random) -> tuple[str, list[Piece]]:
@@ -249,5 +296,5 @@ _QUESTIONS = (
     "what is", "what's", "how is", "how's", "what about", "how about", "when is", "where is", "is there", "are there", "which is",
     "tell me about", "tell me", "show me", "do you know", "can you tell me", "can you show me", "where can i find", "let me see",
     "what will be", "what are", "i want to know", "i want to see", "i'd like to know", "any", "give me", "could you tell me",
-    "where can i see", "when can i see", "how will", "will there be", "is it", "i'd like to see", "can i see", "do you have",
+    "where can i see", "when can i see", "will there be", "i'd like to see", "can i see", "do you have",
 )  # fmt: skip

@@ -39,12 +39,16 @@ def _listed() -> Iterator[tuple[str, str]]:
     yield from (("given", name) for name in Names.first_names)
     yield from (("family", name) for name in Names.last_names)
     yield from (("color", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)) for name in Colors.all_colors)
-    for kind, words in (("number", _NUMBERS), ("ordinal", _ORDINALS), ("day", _DAYS), ("part", _PARTS), ("span", _SPANS)):
+    for kind, words in (
+        ("number", _NUMBERS),
+        ("ordinal", _ORDINALS),
+        ("day", _DAYS),
+        ("part", _PARTS),
+        ("span", _SPANS),
+    ):
         yield from ((kind, word) for word in words.split())
-    for names in (calendar.month_name, calendar.month_abbr):
-        yield from (("month", name) for name in names if name)
-    for names in (calendar.day_name, calendar.day_abbr):
-        yield from (("weekday", name) for name in names)
+    yield from (("month", name) for name in (*calendar.month_name, *calendar.month_abbr) if name)
+    yield from (("weekday", name) for name in (*calendar.day_name, *calendar.day_abbr))
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +70,7 @@ def kinds_of(words: Sequence[str]) -> list[frozenset[str]]:
     """Return for each word what it is known to be a name of, or (with a `+`) to go on with one that began before it.
 
     >>> [sorted(kinds) for kinds in kinds_of(["to", "New", "Zealand", "in", "May"])]
-    [[], ['country'], ['country+'], [], ['month']]
+    [[], ['country'], ['country+'], [], ['given', 'month']]
     """
     low, known = [word.lower() for word in words], _lists()
     found: list[set[str]] = [set() for _ in words]

@@ -5,6 +5,7 @@ import random
 import re
 from fractions import Fraction
 
+from schematune.schemas.lexicon import words_of
 from schematune.schemas.merge import Normal
 
 __all__ = ["number"]
@@ -21,6 +22,13 @@ def number(schema: Normal, name: str, rng: random.Random, *, bounds: bool = Fals
     >>> number({"type": "integer", "minimum": 4, "multipleOf": 5, "maximum": 9}, "n", random.Random(0))
     5
     """
+    usual = (
+        None
+        if bounds or schema.keys() & {"multipleOf", "exclusiveMinimum", "exclusiveMaximum"}
+        else _known(schema, name, rng)
+    )
+    if usual is not None:
+        return usual
     kinds = schema.get("type", "number")
     whole = "number" not in kinds if isinstance(kinds, list) else kinds == "integer"
     low, high = _limits(schema)
@@ -42,6 +50,53 @@ def number(schema: Normal, name: str, rng: random.Random, *, bounds: bool = Fals
         return rng.randint(int(start) + 1, int(min(end, start + 200)) - (int(end) == end <= start + 200))
     drawn = round(start + (min(end, start + 500) - start) * rng.random(), rng.choice((1, 1, 2)))
     return drawn if start < drawn < end else (start + end) / 2
+
+
+_FEW = {"people", "guests", "passengers", "adults", "children", "kids", "infants", "pets", "seats", "rooms", "beds", "baths", "bedrooms",
+        "nights", "copies", "tickets", "travelers", "travellers", "persons", "attendees", "players", "floors"}  # fmt: skip
+_COUNTS = _FEW | {
+    "count",
+    "limit",
+    "page",
+    "pages",
+    "results",
+    "items",
+    "quantity",
+    "days",
+    "weeks",
+    "offset",
+    "times",
+    "lines",
+    "rows",
+    "size",
+}
+
+
+_COUNTED = re.compile(r"\b(?:number of|how many|N)\b")
+
+
+def _known(schema: Normal, name: str, rng: random.Random) -> float | int | None:
+    """Draw a number such as people give for what has the name; None where it is none of those, or out of bounds."""
+    words = words_of(name)
+    last = words[-1] if words else ""
+    whole = schema.get("type") == "integer"
+    low, high = _limits(schema)
+    drawn: float | int | None = None
+    if last in ("latitude", "lat", "longitude", "lon", "lng"):
+        most = 66 if last.startswith("la") else 179
+        drawn = rng.randint(-most, most) if whole else round(rng.uniform(-most, most), rng.choice((2, 4, 4)))
+    elif last == "year":
+        drawn = rng.choice((rng.randint(1950, 2035), rng.randint(2010, 2030)))
+    elif {*words, *(f"{word}s" for word in words)} & _FEW and last not in ("size", "price", "id", "rate"):
+        drawn = rng.choice((rng.randint(1, 4), rng.randint(1, 9)))
+    elif last in ("id", "ids", "number", "no", "code", "index") and not whole and high is None:
+        drawn = rng.randrange(1, 10 ** rng.randint(1, 6))
+    elif last == "age":
+        drawn = rng.randint(1, 90)
+    elif not whole and high is None and (last in _COUNTS or _COUNTED.search(str(schema.get("description", "")))):
+        drawn = rng.choice((rng.randint(1, 10), rng.choice((5, 10, 20, 25, 50, 100))))
+    fits = drawn is not None and (low is None or drawn >= low) and (high is None or drawn <= high)
+    return drawn if fits else None
 
 
 def _limits(schema: Normal) -> tuple[float | None, float | None]:

@@ -110,8 +110,13 @@ class Pair:
 
     @classmethod
     def from_dict(cls, row: JSON, *, where: str = "") -> "Pair":
-        """Read one row of the case format; raises `ExampleError` that names `where`."""
+        """Read one row of the case format; raises `ExampleError` that names `where`.
+
+        A row without `calls` whose last message is an assistant's with `tool_calls` (OpenAI's form for fine-tuning) has
+        those for calls.
+        """
         try:
+            row = _with_calls(row)
             messages = tuple(row["messages"])
             calls = tuple(Call.from_dict(call) for call in row["calls"]) or (Call.no_tool(),)
             names = row.get("tools") or None
@@ -135,6 +140,14 @@ class Pair:
         if not any(isinstance(m, Mapping) and m.get("role") == "user" and m.get("content") for m in messages):
             raise ExampleError("no user message", where=where, fix='add {"role": "user", "content": ...}')
         return pair
+
+
+def _with_calls(row: JSON) -> JSON:
+    """Return a row with the calls that its last message makes, where it lists none itself."""
+    if "calls" in row or not row["messages"] or not row["messages"][-1].get("tool_calls"):
+        return row
+    *before, last = row["messages"]
+    return {**row, "messages": before, "calls": last["tool_calls"]}
 
 
 class Pairs(Sequence[Pair]):

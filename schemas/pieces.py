@@ -32,7 +32,8 @@ def join_pieces(pieces: Sequence[Piece]) -> tuple[str, tuple[Evidence, ...]]:
     for piece in pieces:
         if not piece.text:
             continue
-        if text and not piece.glued and piece.text[0] not in ",.:;?!%)" and text[-1] not in "(#$€£\n":
+        sign = not piece.paths and piece.text[0] in ",.:;?!%)"  # a value may begin with one: "./notes"
+        if text and not piece.glued and not sign and text[-1] not in "(#$€£\n":
             text += " "
         span = len(text), len(text) + len(piece.text)
         evidence.extend(Evidence(path, piece.rule, *span) for path in piece.paths)

@@ -4,7 +4,7 @@ import calendar
 import random
 import re
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import ADJECTIVES, NOUNS, invented, pool, words_of
 
-__all__ = ["FORMATS", "clock", "concept", "hints", "is_clock", "worded"]
+__all__ = ["FORMATS", "clock", "concept", "hints", "within", "worded"]
 
 _CONCEPTS: tuple[tuple[str, str], ...] = (
     ("email", r"e?mail|mail address"),
@@ -48,7 +48,9 @@ _CONCEPTS: tuple[tuple[str, str], ...] = (
     ("food", r"dish|dishes|meal|food|ingredients?|recipe|drinks?|snack|dessert|menu|course"),
     ("feature", r"facility|feature|features|amenity|equipment|extra|extras|option|accessory"),
     ("id", r"id|code|number|no|ref|reference|uuid|key|token|isbn|serial|sku|symbol|account|ticket"),
-    ("file", r"file|filename|path|document|folder"),
+    ("folder", r"folder|directory|dir|repo|repository|workspace"),
+    ("path", r"path|paths|filepath"),
+    ("file", r"file|filename|document"),
     ("title", r"title|name|label|heading|album|book|movie|film|song|track|tune|show|series|game|project|event|called|"
               r"item|product|object|entity|article|list|playlist|course|lesson"),
 )  # fmt: skip
@@ -74,7 +76,7 @@ def concept(name: str) -> str:
         return "tally"
     if found[0] == "title" and words[-1] in ("name", "title") and found[1:2] and found[1] in _NAMED:
         return found[1]
-    return found[0]
+    return "folder" if found[0] == "path" and "folder" in found else found[0]
 
 
 _NAMED = ("person", "maker", "city", "country", "place", "landmark", "province", "company", "service", "file")
@@ -97,21 +99,25 @@ def hints(description: str) -> tuple[str, ...]:
         return ()
     parts = re.split(r",\s*(?:or |and )?|\s+or\s+|\s+and\s+", match[1])
     cleaned = [part.strip(" '\"`:") for part in parts]
-    return tuple(part for part in cleaned if 1 < len(part) <= 40 and part not in ("etc", "etc."))
+    return tuple(
+        part for part in cleaned if 1 < len(part) <= 40 and part not in ("etc", "etc.") and not _TEMPLATE.match(part)
+    )
 
 
-@lru_cache(maxsize=4096)
-def _matches_clock(pattern: str) -> bool:
-    try:
-        return all(re.search(pattern, t) for t in ("00:00", "09:30", "23:59")) and not re.search(pattern, "24:00")
-    except re.error:
-        return False
+_TEMPLATE = re.compile(r"[YMDHSymdhsT:/. -]+Z?$")
+"""What says how a date or a time is written, and is none itself."""
 
 
-def is_clock(schema: Mapping[str, JSON]) -> bool:
-    """Tell whether a string schema holds times of day as HH:MM, by what its pattern accepts."""
-    pattern = schema.get("pattern")
-    return isinstance(pattern, str) and _matches_clock(pattern)
+def within(outer: str, name: str) -> str:
+    """Return the name of a member with what it is of, where its own name says little.
+
+    >>> within("guests", "name"), within("guest", "phone")
+    ('guest_name', 'phone')
+    """
+    return f"{outer.removesuffix('s')}_{name}" if outer and name in _OF_SOMETHING else name
+
+
+_OF_SOMETHING = {"name", "title", "id", "type", "code", "description", "number", "label"}
 
 
 def clock(rng: random.Random) -> str:
@@ -264,6 +270,13 @@ def _place(rng: random.Random) -> str:
     return rng.choice(pool(rng.choice(("city", "city", "city", "country", "street")))).split(",")[0]
 
 
+def _folder(rng: random.Random) -> str:
+    inner = "/".join(rng.sample(NOUNS, rng.choice((1, 1, 2))))
+    return rng.choice(
+        (inner, f"~/{inner}", f"/{inner}", f"/home/{rng.choice(pool('first_name')).lower()}/{inner}", f"./{inner}")
+    )
+
+
 def _province(rng: random.Random) -> str:
     return rng.choice(pool("state" if rng.random() < 0.7 else "state_code"))
 
@@ -292,17 +305,29 @@ _WORDED: dict[str, Callable[[random.Random, date], str]] = {
     "moment": lambda rng, today: _when(rng),
     "tally": lambda rng, today: _tally(rng),
     "year": lambda rng, today: str(rng.randint(1950, 2026)),
+    "folder": lambda rng, today: _folder(rng),
+    "path": lambda rng, today: f"{_folder(rng)}/{rng.choice(pool('file'))}",
 }  # fmt: skip
 
 
-def worded(kind: str, rng: random.Random, today: date) -> str:
-    """Return a realistic string of one concept.
+_UNITS_OF = {
+    "temperature": ("celsius", "fahrenheit", "kelvin"), "speed": ("km/h", "mph", "m/s", "knots"), "distance": ("km", "miles", "meters"),
+    "length": ("cm", "inches", "meters", "feet"), "height": ("cm", "feet", "meters"), "weight": ("kg", "pounds", "grams"), "mass": ("kg", "grams"),
+    "precipitation": ("mm", "inches"), "volume": ("liters", "gallons", "ml"), "time": ("minutes", "hours", "seconds", "days"),
+    "duration": ("minutes", "hours", "days"), "pressure": ("bar", "psi", "hPa"), "area": ("acres", "hectares"), "energy": ("kcal", "joules", "kWh"),
+}  # fmt: skip
+
+
+def worded(kind: str, rng: random.Random, today: date, name: str = "") -> str:
+    """Return a realistic string of one concept; the argument's `name` may tell more.
 
     >>> worded("year", random.Random(1), date(2026, 1, 1)).isdigit()
     True
     """
     if rng.random() < 0.06:
         return invented(rng)
+    if kind == "unit" and (known := next((_UNITS_OF[word] for word in words_of(name) if word in _UNITS_OF), ())):
+        return rng.choice(known)
     if kind in _WORDED:
         return _WORDED[kind](rng, today)
     return rng.choice(pool(kind))

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from schematune.schemas.frames import deed_of, verb_and_thing
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import VERBS, words_of
 from schematune.schemas.normal import resolve
@@ -23,6 +24,9 @@ __all__ = ["RECORDS", "is_record", "record", "worded_as_record"]
 RECORDS = 0.6
 """Share of a record's texts that are worded as one; the others are requests, as of a tool."""
 
+_THINGS = {"a", "an", "the", "this", "one", "details", "information", "data", "all", "what"}
+"""How descriptions of things begin; those of tools that are named in lower case mostly begin with a verb."""
+
 _AROUND = ("hi all,", "dear team,", "fyi:", "see below.", "as discussed:", "for our files:", "here it is:", "update:")
 _AFTER = ("thanks.", "best regards", "let me know.", "that is all.", "more to follow.", "please confirm.")
 
@@ -35,9 +39,13 @@ def is_record(tool: Tool) -> bool:
     >>> [is_record(tool) for tool in ToolSet([invoice, {"name": "book_table", "parameters": invoice}])]
     [True, False]
     """
-    words = words_of(tool.name)
-    named = tool.name[:1].isupper() and len(words) == 1
-    return bool(tool.properties) and (named or not any(word in VERBS for word in (words[:1] + words[-1:])))
+    name = tool.name.rsplit(".", 1)[-1]
+    words = words_of(name)
+    named = name == tool.name and name[:1].isupper() and len(words) == 1
+    first = words_of(tool.description)[:1]
+    acts = deed_of(tool.description) or verb_and_thing(name, tool.description)[0] in words[:1]
+    acts = acts or bool(name[:1].islower() and first and first[0] not in _THINGS and first[0] not in words)
+    return bool(tool.properties) and (named or not (acts or any(word in VERBS for word in (words[:1] + words[-1:]))))
 
 
 def record(worder: "Worder", tool: Tool, values: Mapping[str, JSON], place: int = 0) -> tuple[list[Piece], str]:

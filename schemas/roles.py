@@ -5,10 +5,12 @@ from functools import lru_cache
 from schematune.schemas.lexicon import words_of
 from schematune.schemas.realistic import concept
 
-__all__ = ["PHRASES", "role_of", "spoken"]
+__all__ = ["PHRASES", "measured_as", "ranges", "role_of", "spoken"]
 
 PHRASES: dict[str, tuple[str, ...]] = {
     "from": ("from {v}", "from {v}", "starting at {v}", "out of {v}", "leaving {v}", "pick up at {v}", "{n} {v}"),
+    "source": ("from {v}", "from {v}", "from {v}", "{n} {v}", "{n}: {v}"),
+    "into": ("to {v}", "to {v}", "into {v}", "in {v}", "{n} {v}"),
     "to": ("to {v}", "to {v}", "to {v}", "going to {v}", "for {v}", "{n} {v}"),
     "date": ("on {v}", "on {v}", "for {v}", "{v}", "{n} {v}", "{n}: {v}", "the {n} is {v}", "with {n} {v}"),
     "day": ("{v}", "{v}", "{v}", "for {v}", "on {v}", "{n} {v}"),
@@ -24,7 +26,15 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "title": ("called {v}", "named {v}", "{v}", "{v}", "titled {v}", "for {v}", "{n} {v}", "the {v}", "{n}: {v}"),
     "text": (": {v}", "saying {v}", "that says {v}", "{n}: {v}", "{n} {v}", "{v}", "with the {n} {v}", "and say {v}"),
     "query": ("for {v}", "about {v}", "on {v}", "{v}", "{n} {v}", "with {v}"),
-    "count": ("{v} {n}", "{v} {n}", "for {v} {n}", "with {v} {n}", "{n} {v}", "{n}: {v}", "{n} of {v}", "{v}", "at most {v}"),
+    "count": ("{v} {n}", "{v} {n}", "for {v} {n}", "with {v} {n}", "{n} {v}", "{n}: {v}", "{n} of {v}", "{v}"),
+    "numbered": ("{n} {v}", "{n} {v}", "{n} number {v}", "number {v}", "{n} no. {v}", "{n}: {v}", "the {n} is {v}"),
+    "limit": ("at most {v}", "up to {v}", "limit {v}", "no more than {v}", "only {v}", "just the first {v}", "max {v}", "{n}: {v}", "{n} {v}"),
+    "most": ("at most {v}", "up to {v}", "max {n} {v}", "{n} up to {v}", "{n} at most {v}", "no more than {v}", "maximum {n} {v}"),
+    "least": ("at least {v}", "min {n} {v}", "{n} at least {v}", "{n} from {v} up", "{n} {v} or more", "minimum {n} {v}"),
+    "span": ("for {v}", "for {v}", "{v}", "{v} long", "lasting {v}", "{n} {v}", "{n}: {v}", "{n} of {v}"),
+    "party": ("for {v}", "for {v}", "{v}", "with {v}", "we are {v}", "of {v}"),
+    "measure": ("{n} {v}", "{n} of {v}", "{v}", "with {n} {v}", "{n}: {v}", "the {n} is {v}", "a {n} of {v}", "at {v}"),
+    "path": ("in {v}", "at {v}", "{v}", "{n} {v}", "{n}: {v}", "under {v}", "the {n} is {v}", "{v}"),
     "amount": ("of {v}", "for {v}", "{v}", "{n} {v}", "{n}: {v}", "{v} in total", "worth {v}", "costing {v}"),
     "number": ("{n} {v}", "{n} {v}", "{n} of {v}", "{n} = {v}", "with {n} {v}", "the {n} is {v}", "{n}: {v}", "a {n} of {v}", "{v} {n}"),
     "choice": ("{v}", "{v}", "as {v}", "{v} {n}", "{n} {v}", "with {n} {v}", "in {v}", "{n}: {v}", "for {v}", "use {v}", "the {v} one"),
@@ -50,7 +60,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "feature": ("with {v}", "with a {v}", "that has {v}", "that has a {v}", "{n} {v}", "and {v}"),
     "thing": ("{n} {v}", "{n} {v}", "with {n} {v}", "{v}", "{n}: {v}", "the {n} is {v}", "for {v}", "{v} as {n}", "of {v}", "{n} = {v}", "using {v}"),
 }  # fmt: skip
-_FROM = {"from", "origin", "pickup", "source", "departure", "sender", "src"}
+_FROM = {"from", "base", "origin", "pickup", "source", "departure", "sender", "src"}
 _TO = {"to", "destination", "recipient", "recipients", "dest", "target", "dropoff", "arrival", "receiver"}
 _COUNTED = {"people", "guests", "passengers", "adults", "children", "count", "quantity", "number", "copies", "results",
             "nights", "days", "hours", "minutes", "limit", "size", "seats", "rooms", "times", "items", "pages"}  # fmt: skip
@@ -68,7 +78,7 @@ def role_of(name: str, kind: str, form: str) -> str:
     words = set(words_of(name))
     about = concept(name)
     if kind in ("integer", "number"):
-        return "amount" if words & _MONEY else "count" if words & _COUNTED and kind == "integer" else "number"
+        return _number_role(name)
     if kind == "enum":
         return "language" if about == "language" else "choice"
     if form in ("date", "date-time"):
@@ -80,9 +90,9 @@ def role_of(name: str, kind: str, form: str) -> str:
     if form == "clock":
         return "time"
     if words & _FROM:
-        return "from"
+        return "from" if about in ("place", "city", "country", "province", "landmark") else "source"
     if words & _TO:
-        return "to"
+        return "into" if about in ("currency", "unit") else "to"
     if kind == "array":
         return "people" if about == "person" else "things"
     same = {
@@ -90,10 +100,51 @@ def role_of(name: str, kind: str, form: str) -> str:
         "phone": "contact",
         "url": "contact",
         "file": "title",
+        "folder": "path",
         "color": "choice",
         "currency": "choice",
     }
-    return same.get(about, about)
+    return "maker" if words & {"author", "writer"} and about == "person" else same.get(about, about)
+
+
+def _number_role(name: str) -> str:
+    """Tell the role of a number by its name."""
+    words = words_of(name)
+    about = set(words)
+    if {"max", "maximum"} & about:
+        return "most"
+    if {"min", "minimum"} & about:
+        return "least"
+    if "limit" in about:
+        return "limit"
+    if about & _MONEY:
+        return "amount"
+    if words[-1:] == ["year"]:
+        return "year"
+    if len(words) > 1 and words[-1] in ("number", "no", "num"):
+        return "numbered"
+    return "count" if about & _COUNTED else "number"
+
+
+def measured_as(name: str, unit: str) -> tuple[str, str]:
+    """Tell the role of a number that is said with its unit, and what is left of its name to say.
+
+    >>> measured_as("duration_minutes", "minutes"), measured_as("max_weight", "kg"), measured_as("people", "people")
+    (('span', 'duration'), ('most', 'max_weight'), ('party', ''))
+    """
+    words, role = words_of(name), _number_role(name)
+    if words[-1] == unit or words[-1] in _UNITS:
+        words = words[:-1]
+        name = "_".join(words)
+    if role in ("most", "least", "amount"):
+        return role if words else "span", name
+    return "span" if unit in _SPANS and "age" not in words else "party" if unit == "people" else "measure", "_".join(
+        set(words) - _FILLERS and words
+    )
+
+
+_SPANS = {"minutes", "hours", "days", "nights", "weeks", "months", "years", "seconds"}
+_UNITS = {"minute", "mins", "percentage", "pct", "secs", "ms", "kilometers", "kilograms", "px", "percent"}
 
 
 def spoken(name: str) -> str:
@@ -105,3 +156,31 @@ def spoken(name: str) -> str:
     words = words_of(name)
     kept = [word for word in words if word not in _FILLERS]
     return " ".join(kept or words)
+
+
+_ENDS = (
+    ("min", "max"),
+    ("minimum", "maximum"),
+    ("low", "high"),
+    ("lower", "upper"),
+    ("lowest", "highest"),
+    ("start", "end"),
+    ("from", "to"),
+)
+
+
+@lru_cache(maxsize=4096)
+def ranges(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of arguments that are the ends of a range, by their names.
+
+    >>> ranges(("min_price", "city", "maxPrice"))
+    (('min_price', 'maxPrice'),)
+    """
+    known = {tuple(words_of(name)): name for name in names}
+    found = []
+    for words, name in known.items():
+        for low, high in _ENDS:
+            other = tuple(high if word == low else word for word in words)
+            if other != words and other in known:
+                found.append((name, known[other]))
+    return tuple(found)

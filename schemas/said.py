@@ -13,9 +13,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
+from schematune.schemas.described import is_clock, unit_of
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.lexicon import words_of
-from schematune.schemas.realistic import is_clock
 from schematune.schemas.sayings import number_words, sayings
 
 __all__ = ["can_say", "said_values"]
@@ -75,7 +74,7 @@ def said_values(schema: Mapping[str, JSON], request: str, now: str = "", name: s
     times, rest = _matches(rest, lambda said: _times().get(said, ()))
     if not _is_number(schema):
         return sorted(times or _matches(rest, lambda said: _bare_times().get(said, ()))[0])
-    timed = words_of(name)[-1:] in (["minutes"], ["minute"], ["mins"], ["min"])
+    timed = unit_of(name, schema) == "minutes"
     found = _matches(rest, lambda said: _minutes().get(said, ()))[0] if timed else _numbers(rest)
     return sorted(value for value in found if _fits(schema, value))
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
 
+from schematune.schemas.described import MEASURES, form_of, unit_of
+from schematune.schemas.grammar import singular
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import words_of
-from schematune.schemas.realistic import is_clock
 
 __all__ = ["number_words", "plain", "sayings"]
 
@@ -159,12 +160,12 @@ def _moments(value: str, today: date | None) -> list[str]:
 
 
 def _strings(schema: Mapping[str, JSON], name: str, value: str, today: date | None) -> list[str]:
-    form = schema.get("format")
+    form = form_of(schema)
     if form == "date":
         return list(_dates(value, today))
     if form == "date-time":
         return _moments(value, today)
-    if form == "time" or is_clock(schema):
+    if form in ("time", "clock"):
         return list(_clock(value)) + ([value] if form == "time" else [])
     if "enum" in schema or "const" in schema:
         if value in _COINS and "urrency" in name + str(schema.get("description", "")):
@@ -173,67 +174,34 @@ def _strings(schema: Mapping[str, JSON], name: str, value: str, today: date | No
     return [value]
 
 
-_UNITS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
-    (frozenset(("weight", "mass", "load")), ("kg", "kilos", "pounds", "g", "tons")),
-    (frozenset(("height", "length", "width", "depth", "radius", "altitude", "side")), ("m", "meters", "cm", "feet", "inches")),
-    (frozenset(("distance", "range")), ("km", "miles", "meters", "m")),
-    (frozenset(("temperature", "degrees", "angle")), ("degrees", "°C", "degrees Celsius")),
-    (frozenset(("speed", "velocity")), ("km/h", "mph", "m/s")),
-    (frozenset(("area",)), ("square meters", "acres", "sq ft")),
-    (frozenset(("volume", "capacity")), ("liters", "ml", "gallons")),
-    (frozenset(("duration", "time", "delay", "timeout")), ("seconds", "s")),
-    (frozenset(("power",)), ("watts", "W", "kW")),
-    (frozenset(("voltage",)), ("volts", "V")),
-    (frozenset(("pressure",)), ("bar", "Pa", "psi")),
-    (frozenset(("frequency",)), ("Hz", "hertz", "kHz")),
-    (frozenset(("price", "cost", "budget", "fee", "salary", "payment", "rent", "fare", "income", "revenue", "debt", "principal", "deposit", "investment")),
-     ("$", "dollars", "€", "euros", "£", "bucks")),
-)  # fmt: skip
-"""Units that numbers are said with, by the words of an argument's name."""
+_HOURS = {
+    30: ("half an hour", "30m"), 60: ("an hour", "1 hour", "one hour", "1h"), 90: ("an hour and a half", "90 min", "1.5 hours"),
+    45: ("three quarters of an hour",),
+}  # fmt: skip
+"""How minutes are said that are no number of minutes."""
 
 
-def _measured(value: float, name: str) -> list[str]:
-    """Return a number with the units that the name of its argument suggests; none where it suggests none."""
-    words = set(words_of(name))
-    units = next((units for about, units in _UNITS if about & words), ())
-    digits = [f"{value:,}" if abs(value) >= 1000 else str(value)]
-    digits += [f"{value:g}"] if isinstance(value, float) and abs(value) < 1e6 else []
-    return [f"{unit}{d}" if unit in "$€£" else f"{d} {unit}" for unit in units for d in digits[:2]]
-
-
-def _minutes(value: float, name: str) -> list[str]:
-    words = words_of(name)
-    if not words or not isinstance(value, int):
-        return []
-    if words[-1] in ("minutes", "minute", "mins", "min"):
-        ways = [f"{value} minutes", f"{value} min", f"{value} mins"]
-        hours: dict[int, list[str]] = {
-            30: ["half an hour", "30m"],
-            60: ["an hour", "1 hour", "one hour", "1h"],
-            90: ["an hour and a half", "90 min", "1.5 hours"],
-            45: ["three quarters of an hour"],
-        }  # noqa: E501
+def _measured(value: float, unit: str) -> list[str]:
+    """List the ways to say a number with its unit, and the number alone."""
+    digits = f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+    said = MEASURES[unit]
+    ways = [
+        f"{sign}{digits}" if sign in "$€£" else digits + sign if sign == "%" else f"{digits} {sign}" for sign in said
+    ]
+    if value == int(value) and 0 <= value < 100 and said[0] != "%":
+        ways.append(f"{number_words(int(value))} {said[0]}")
+    if unit == "minutes" and value == int(value):
         if value % 60 == 0 and value > 60:
-            ways += [f"{value // 60} hours", f"{value // 60}h", f"{number_words(value // 60)} hours"]
-        return ways + hours.get(value, [])
-    if words[-1] in (
-        "hours",
-        "days",
-        "seconds",
-        "weeks",
-        "months",
-        "years",
-        "percent",
-        "miles",
-        "km",
-        "meters",
-        "people",
-    ):
-        return [
-            f"{value} {words[-1]}",
-            f"{number_words(value)} {words[-1]}" if 0 <= value < 100 else f"{value} {words[-1]}",
-        ]
-    return [f"{value}%", f"{value} percent"] if words[-1] in ("percentage", "pct") else []
+            hours = int(value) // 60
+            ways += [f"{hours} hours", f"{hours}h", f"{number_words(hours)} hours"]
+        ways += _HOURS.get(int(value), ())
+    if value == 1:
+        ways = [singular(way) for way in ways]
+    return [*ways, digits]
+
+
+_READ_OUT = (["year"], ["id"], ["number"], ["no"], ["code"])
+"""How the names of numbers end that are read out as they are written: no amounts."""
 
 
 def sayings(schema: Mapping[str, JSON], name: str, value: JSON, today: date | None = None) -> list[str]:
@@ -248,7 +216,37 @@ def sayings(schema: Mapping[str, JSON], name: str, value: JSON, today: date | No
         return _strings(schema, name, value, today)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return []
-    return _minutes(value, name) or [*_numbers(value), *_measured(value, name)]
+    if words_of(name)[-1:] in _READ_OUT:
+        return [str(value)]
+    unit = unit_of(name, schema)
+    return _measured(value, unit) if unit else [*_numbers(value), *_sums(value, name)]
+
+
+_MONEY = frozenset(
+    (
+        "price",
+        "cost",
+        "budget",
+        "fee",
+        "salary",
+        "payment",
+        "rent",
+        "fare",
+        "income",
+        "revenue",
+        "debt",
+        "deposit",
+        "investment",
+    )
+)
+"""Words in the names of numbers that are sums of money, though nothing tells the currency."""
+
+
+def _sums(value: float, name: str) -> list[str]:
+    if not _MONEY & set(words_of(name)):
+        return []
+    digits = f"{value:,}"
+    return [f"${digits}", f"€{digits}", f"£{digits}", f"{digits} dollars", f"{digits} euros"]
 
 
 def amount_sayings(number: float, currency: str) -> list[str]:

@@ -27,10 +27,16 @@ WIDER = 2.0
 DAYS = 14
 """Days that belong to one split together: requests of a split say "tomorrow" as those of another do."""
 
-PROBES = 48
+PROBES = 192
 """Values drawn to learn whether an argument has many."""
 
-MANY = 0.9
+FIRST = 32
+"""Values after which the probing ends where it is plain already."""
+
+PLAINLY_FEW, PLAINLY_MANY = 0.6, 0.97
+"""Shares of them that are distinct where it is."""
+
+MANY = 0.7
 """Share of them that must be distinct for that."""
 
 TRIES = 200
@@ -174,12 +180,15 @@ class SplitSampler(Sampler):
         if key not in self._probed:
             kept = self.rng, self.today, self._parts, self._draws
             self.rng = random.Random(f"many {name}")
-            values = set()
+            values, drawn = set[str](), 0
             try:
                 for probe in range(PROBES):
+                    if probe == FIRST and not PLAINLY_FEW < len(values) / FIRST < PLAINLY_MANY:
+                        break
                     self.today, self._parts, self._draws = date(2026, 1, 1) + timedelta(21 * probe), *kept[2:]
                     values.add(self.splits.key(super()._draw(schema, name, depth)))
+                    drawn = probe + 1
             finally:
                 self.rng, self.today, self._parts, self._draws = kept
-            self._probed[key] = schema, len(values) >= MANY * PROBES
+            self._probed[key] = schema, len(values) >= MANY * drawn
         return self._probed[key][1]

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from schematune.schemas.call import ASK
 from schematune.schemas.checks import Checker
 from schematune.schemas.datacard import fingerprint_of, save_with_card
-from schematune.schemas.errors import SchemaError
+from schematune.schemas.errors import ExampleError, SchemaError
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Pair, Pairs, read_examples
 from schematune.schemas.privacy import Scrubber
@@ -62,7 +62,12 @@ class PairStream:
         workers: int = 1,
         progress: bool = False,
     ) -> None:
-        """See the class; raises `ExampleError` for examples that do not fit."""
+        """See the class; raises `ExampleError` for examples that do not fit, and for a number or shares that cannot be."""
+        if n < 0:
+            raise ExampleError(f"{n} pairs cannot be made", where="n", fix="ask for none or more")
+        if min(dev, test) < 0 or dev + test >= 1:
+            what = f"dev={dev} and test={test} leave nothing to train on, or are no shares"
+            raise ExampleError(what, where="dev, test", fix="shares from 0, below 1 together")
         self.tools, self.n, self.seed, self.teacher = tools, n, seed, teacher
         self.workers, self.progress = max(1, workers), progress
         self.replaced: Counter[str] = Counter()

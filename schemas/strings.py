@@ -4,10 +4,11 @@ import random
 import string
 from datetime import date
 
+from schematune.schemas.described import form_of
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.merge import Normal
 from schematune.schemas.patterns import from_pattern, matches
-from schematune.schemas.realistic import FORMATS, clock, concept, hints, is_clock, worded
+from schematune.schemas.realistic import FORMATS, clock, concept, hints, worded
 
 __all__ = ["text"]
 
@@ -21,20 +22,24 @@ def text(schema: Normal, name: str, rng: random.Random, today: date, *, bounds: 
     cannot be read.
 
     >>> text({"type": "string", "maxLength": 3}, "title", random.Random(0), date(2026, 1, 1))
-    'Cho'
+    'Sen'
     """
     low, high = int(schema.get("minLength", 0)), int(schema.get("maxLength", 100_000))
     if low > high:
         return None
-    if is_clock(schema) and low <= 5 <= high:
+    form = form_of(schema)
+    if form == "clock" and low <= 5 <= high:
         return clock(rng)
-    form = schema.get("format")
     if "pattern" in schema:
         return _patterned(schema, low, high, rng, today)
     if form in FORMATS:
         return _formatted(str(form), low, high, rng, today)
     said = hints(str(schema.get("description", "")))
-    found = rng.choice(said) if said and rng.random() < 0.4 else worded(concept(name), rng, today)
+    found = rng.choice(said) if said and rng.random() < 0.4 else worded(concept(name), rng, today, name)
+    for _ in range(6):  # one that fits reads better than one that is made to
+        if low <= len(found) <= high:
+            break
+        found = worded(concept(name), rng, today, name)
     if bounds and rng.random() < 0.2:
         low = high if high <= low + 40 and rng.random() < 0.5 else low
         high = low

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from schematune.schemas.augment import marks
 from schematune.schemas.call import RESERVED, Call
+from schematune.schemas.described import form_of
 from schematune.schemas.dialogue import Aside, Dialogue
+from schematune.schemas.errors import SchemaError
 from schematune.schemas.frames import plan
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import SMALL_TALK
@@ -24,6 +26,7 @@ from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.pieces import Piece, join_pieces
 from schematune.schemas.records import record, worded_as_record
+from schematune.schemas.roles import ranges
 from schematune.schemas.several import in_a_row
 from schematune.schemas.teacher import Teacher
 from schematune.schemas.tool import Tool, ToolSet
@@ -86,7 +89,7 @@ class Synthesizer:
         names = set(tools.names)
         self.others = [tool for tool in others if tool.name not in names]
         self.askable = [tool for tool in tools if tool.required]
-        dated = any('"date' in str(tool.parameters).replace("'", '"') for tool in tools)
+        dated = any(re.search("['\"]date|yyyy-mm-dd", str(tool.parameters), re.IGNORECASE) for tool in tools)
         self._samplers: dict[int, tuple[Tool, Sampler]] = {}
         self.context = context if context is not None else 0.75 if dated else 0.1
 
@@ -129,17 +132,27 @@ class Synthesizer:
     def arguments(self, tool: Tool, today: date, *, share: float | None = None) -> dict[str, JSON]:
         """Draw arguments for one call: the required ones and a share of the others, dates in order."""
         sampler = self._sampler(tool, today)
-        optional = [name for name in tool.properties if name not in tool.required]
+        optional = [name for name in tool.properties if name not in tool.required and name not in tool.impossible]
         if share is None:  # of a long list people use a few
             share = min(self.rng.choice((0.1, 0.3, 0.5, 0.9)), self.rng.choice(FEW) / max(len(optional), 1))
         likely = plan(tool).likely if share else {}
         chosen = [
             name
             for name in tool.properties
-            if name in tool.required or self.rng.random() < max(share, likely.get(name, 0.0))
+            if name in tool.required
+            or (self.rng.random() < max(share, likely.get(name, 0.0)) and name not in tool.impossible)
         ]
-        values = {name: sampler.value(tool.properties[name], name) for name in chosen}
-        dates = [n for n in chosen if resolve(tool.properties[n], tool.parameters).get("format") == "date"]
+        try:
+            values = {name: sampler.value(tool.properties[name], name) for name in chosen}
+            if not tool.is_plain and not tool.validator.is_valid(values):  # what is said of the arguments together
+                values = dict(sampler.value(tool.strict))
+        except SchemaError as error:
+            raise SchemaError(error.what, where=f"{tool.name}.{error.where}".rstrip("."), fix=error.fix) from error
+        for low, high in ranges(tuple(values)):
+            swapped = {**values, low: values[high], high: values[low]}
+            if _is_above(values[low], values[high]) and tool.validator.is_valid(swapped):
+                values = swapped
+        dates = [n for n in values if form_of(resolve(tool.properties.get(n, {}), tool.parameters)) == "date"]
         values.update(zip(dates, sorted(values[name] for name in dates), strict=True))
         return values
 
@@ -150,7 +163,7 @@ class Synthesizer:
 
     def _one(self, worder: Worder, tool: Tool, today: date, place: int) -> tuple[Call, list[Piece], str]:
         drawn = self.arguments(tool, today)
-        values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
+        values = {name: worder.fit(tool.properties.get(name, {}), drawn[name], tool.parameters) for name in drawn}
         if self.rng.random() < SLIPS and (other := self._other_value(worder, tool, values, today)):
             worder.slips[f"{place}.{other[0]}"] = other[1]
         pieces, shape = self._worded(worder, tool, values, place)
@@ -164,11 +177,18 @@ class Synthesizer:
     def _calls(self, worder: Worder, today: date, many: int) -> tuple[list[Call], list[Piece], str]:
         if many > 1 and self.rng.random() < ROWS and (row := self._row(worder, today, many)):
             return row
-        calls, pieces, shapes = [], [], []
+        calls: list[Call] = []
+        pieces: list[Piece] = []
+        shapes: list[str] = []
         joint = self.rng.choice((" and", ", then", ". also", ", and", " and then", ". then", "; ", ", plus", " + "))
-        for place in range(many):
-            call, part, shape = self._one(worder, self.rng.choice(list(self.tools)), today, place)
-            pieces += [Piece(joint.strip())] * bool(place) + part
+        for _ in range(many):
+            call, part, shape = self._one(worder, self.rng.choice(list(self.tools)), today, len(calls))
+            if call in calls:  # nobody asks for the same twice
+                continue
+            if calls:
+                ended = next((piece.text for piece in reversed(pieces) if piece.text), "")[-1:] in tuple(".?!,;:")
+                pieces.append(Piece(joint.strip(" .,;") if ended else joint.strip()))
+            pieces += part
             calls.append(call)
             shapes.append(shape)
         return calls, pieces, "+".join(shapes)
@@ -177,14 +197,16 @@ class Synthesizer:
         """Word several calls of one tool that differ in an argument or two; None where that cannot be."""
         tool = self.rng.choice(list(self.tools))
         drawn = self.arguments(tool, today)
-        values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
+        values = {name: worder.fit(tool.properties.get(name, {}), drawn[name], tool.parameters) for name in drawn}
         names = [name for name in changeable(tool, values) if not isinstance(values[name], str) or values[name]]
         rows = dict[str, list[JSON]]()
         for name in self.rng.sample(names, min(len(names), self.rng.choice((1, 1, 1, 2)))):
             row = [values[name], *(self._another(worder, tool, name, today) for _ in range(many - 1))]
             if len(set(map(str, row))) == many:
                 rows[name] = row
-        return in_a_row(self.rng, worder, tool, values, rows) if rows else None
+        made = in_a_row(self.rng, worder, tool, values, rows) if rows else None
+        fits = made is not None and (tool.is_plain or all(tool.validator.is_valid(dict(c.arguments)) for c in made[0]))
+        return made if fits else None
 
     def _another(self, worder: Worder, tool: Tool, name: str, today: date) -> JSON:
         value = self._sampler(tool, today).value(tool.properties[name], name)
@@ -199,7 +221,8 @@ class Synthesizer:
             return None
         name = self.rng.choice(names)
         value = self._another(worder, tool, name, today)
-        return None if value == values[name] else (name, value)
+        fits = tool.is_plain or tool.validator.is_valid({**values, name: value})
+        return (name, value) if fits and value != values[name] else None
 
     def _turned(self, worder: Worder, today: date) -> Turns | None:
         """Make a conversation: what was left out is said when asked for, or a value is said anew after the call."""
@@ -207,7 +230,7 @@ class Synthesizer:
         talks = rng.random() < TALKS
         tool = rng.choice(list(self.tools) if talks else self.askable or list(self.tools))
         drawn = self.arguments(tool, today)
-        values = {name: worder.fit(tool.properties[name], drawn[name], tool.parameters) for name in drawn}
+        values = {name: worder.fit(tool.properties.get(name, {}), drawn[name], tool.parameters) for name in drawn}
         if talks:
             other = self._other_value(worder, tool, values, today) if rng.random() < 0.2 else None
             aside = self._aside(worder, today) if rng.random() < ASIDES else None
@@ -222,14 +245,18 @@ class Synthesizer:
         """Draw a request that was talked of before."""
         tool = self.rng.choice(self.others or list(self.tools))
         drawn = self.arguments(tool, today)
-        return Aside(tool, {n: worder.fit(tool.properties[n], value, tool.parameters) for n, value in drawn.items()})
+        return Aside(
+            tool, {n: worder.fit(tool.properties.get(n, {}), value, tool.parameters) for n, value in drawn.items()}
+        )
 
     def _ask(self, worder: Worder, today: date) -> tuple[list[Call], list[Piece], str]:
         tool = self.rng.choice(self.askable)
         many = min(len(tool.required), self.rng.choice((1, 1, 1, 2, 2, 9)))
         left_out = set(self.rng.sample(tool.required, many))
         drawn = self.arguments(tool, today, share=self.rng.choice((0.0, 0.2)))
-        kept = {n: worder.fit(tool.properties[n], v, tool.parameters) for n, v in drawn.items() if n not in left_out}
+        kept = {
+            n: worder.fit(tool.properties.get(n, {}), v, tool.parameters) for n, v in drawn.items() if n not in left_out
+        }
         pieces, shape = self._worded(worder, tool, kept, 0)
         return [Call.ask(tool.name, [n for n in tool.required if n in left_out])], pieces, f"ask:{shape}"
 
@@ -258,6 +285,11 @@ class Synthesizer:
             return piece if text == piece.text else replace(piece, text=text)
 
         return [changed(piece) for piece in pieces]
+
+
+def _is_above(one: JSON, two: JSON) -> bool:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, two))
+    return numbers and bool(one > two)
 
 
 def _context(moment: datetime | None) -> dict[str, str]:

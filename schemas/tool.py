@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from schematune.schemas.bundle import pointed
 from schematune.schemas.call import ASK, NO_TOOL, RESERVED, Call
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact, digest
+from schematune.schemas.merge import NEVER
 from schematune.schemas.normal import Document
 from schematune.schemas.sources import read_source
 from schematune.schemas.validate import Validator, check_schema, listed, validator
@@ -24,7 +26,8 @@ class Tool:
     """One tool: its name, what it does, and the JSON Schema (type object) of its arguments.
 
     `bound` names arguments that the program gives and the model never sees; they are not in
-    `parameters`. `function` is what `Answer.run` calls.
+    `parameters`. `function` is what `Answer.run` calls. `extras` is what its definition says besides (MCP's
+    `annotations` and `outputSchema`, OpenAI's `strict`): it is written out again, and is no part of the fingerprint.
     """
 
     name: str
@@ -32,13 +35,14 @@ class Tool:
     parameters: Mapping[str, JSON]
     bound: tuple[str, ...] = ()
     function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+    extras: Mapping[str, JSON] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def properties(self) -> Mapping[str, JSON]:
         """The arguments by name, in the order in which they are written."""
         return self.parameters.get("properties", {})  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def required(self) -> tuple[str, ...]:
         """The required arguments, in schema order."""
         needed = set(self.parameters.get("required", ()))
@@ -66,7 +70,7 @@ class Tool:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the tool as the model and the grammar see it."""
-        return digest(self.openai())
+        return digest(self._seen())
 
     @cached_property
     def document(self) -> Document:
@@ -74,24 +78,46 @@ class Tool:
         return Document(self.parameters)
 
     @cached_property
+    def is_plain(self) -> bool:
+        """Whether each argument may be what it may be whatever the others are."""
+        return set(self.parameters) <= _PLAIN
+
+    @cached_property
+    def impossible(self) -> frozenset[str]:
+        """The arguments that no value fits: a schema forbids them so (`false`, `{"not": {}}`)."""
+        return frozenset(name for name, part in self.properties.items() if self.document.normal(part) == NEVER)
+
+    @cached_property
     def identity(self) -> str:
         """SHA-256 of the tool whatever the order of its keys: what calls it takes, and its words."""
-        return digest(self.openai(), ordered=False)
+        return digest(self._seen(), ordered=False)
 
-    def openai(self) -> dict[str, JSON]:
-        """Return the tool in OpenAI's form."""
+    def _seen(self) -> dict[str, JSON]:
+        """Return what the model and the grammar see of the tool."""
         function = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
         return {"type": "function", "function": function}
 
+    def openai(self) -> dict[str, JSON]:
+        """Return the tool in OpenAI's form."""
+        seen = self._seen()
+        return {**seen, "function": {**seen["function"], **self._also("strict")}}
+
     def mcp(self) -> dict[str, JSON]:
         """Return the tool in MCP's form, as `tools/list` has it."""
-        return {"name": self.name, "description": self.description, "inputSchema": dict(self.parameters)}
+        own = {"name": self.name, "description": self.description, "inputSchema": dict(self.parameters)}
+        return own | self._also("title", "annotations", "outputSchema", "icons", "execution", "_meta")
 
     def anthropic(self) -> dict[str, JSON]:
         """Return the tool in Anthropic's form."""
-        return {"name": self.name, "description": self.description, "input_schema": dict(self.parameters)}
+        own = {"name": self.name, "description": self.description, "input_schema": dict(self.parameters)}
+        return own | self._also("strict", "cache_control", "input_examples", "defer_loading")
+
+    def _also(self, *keys: str) -> dict[str, JSON]:
+        return {key: self.extras[key] for key in keys if key in self.extras}
 
 
+_PLAIN = {"type", "properties", "required", "additionalProperties", "title", "description", "default", "examples",
+          "$schema", "$id", "id", "$defs", "definitions", "$comment"}  # fmt: skip
 _CLOSED: dict[str, JSON] = {"additionalProperties": False}
 
 
@@ -122,12 +148,15 @@ class ToolSet:
         hidden = tuple(bound)
         tools: dict[str, Tool] = {}
         for place, source in enumerate(many):
-            for where, name, description, parameters, function in read_source(source, f"tools[{place}]"):
-                if name in tools:
-                    raise SchemaError(f"the name {name!r} stands twice", where=where, fix="rename one of the tools")
-                if name in RESERVED:
-                    raise SchemaError(f"the name {name!r} is reserved", where=where, fix="rename the tool")
-                tools[name] = _checked(Tool(name, description, parameters, (), function), hidden, where)
+            for found in read_source(source, f"tools[{place}]"):
+                if found.name in tools:
+                    raise SchemaError(
+                        f"the name {found.name!r} stands twice", where=found.where, fix="rename one of the tools"
+                    )
+                if found.name in RESERVED:
+                    raise SchemaError(f"the name {found.name!r} is reserved", where=found.where, fix="rename the tool")
+                made = Tool(found.name, found.description, found.parameters, (), found.function, found.extras)
+                tools[found.name] = _checked(made, hidden, found.where)
         if not tools:
             raise SchemaError("no tool at all", where="tools", fix="give at least one")
         unknown = set(hidden) - {name for tool in tools.values() for name in tool.bound}
@@ -239,12 +268,43 @@ def _checked(tool: Tool, hidden: Sequence[str], where: str) -> Tool:
     place = f"{where} ({tool.name})"
     check_schema(tool.parameters, where=place)
     compact(dict(tool.parameters))
-    kind = tool.parameters.get("type", "object")
-    if kind != "object":
-        raise SchemaError(f"the parameters are of type {kind!r}", where=place, fix='"type": "object"')
+    given = _opened(tool.parameters)
+    kind = given.get("type", "object")
+    if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+        raise SchemaError(
+            f"the parameters are of type {kind!r}", where=place, fix='put it into an object: "type": "object"'
+        )
+    tool = replace(tool, parameters={"type": "object", **given, **({} if kind == "object" else {"type": "object"})})
+    unlisted = (
+        [] if "patternProperties" in given else [n for n in given.get("required", ()) if n not in tool.properties]
+    )
+    if unlisted and tool.strict.get("additionalProperties") is False:
+        raise SchemaError(
+            f"{unlisted[0]!r} is required and not listed, so no call would do",
+            where=place,
+            fix='add it to "properties"',
+        )
     bound = tuple(name for name in hidden if name in tool.properties)
-    parameters = {"type": "object", **tool.parameters}
+    parameters = dict(tool.parameters)
     if bound:
         parameters["properties"] = {k: v for k, v in tool.properties.items() if k not in bound}
         parameters["required"] = [name for name in tool.parameters.get("required", ()) if name not in bound]
     return replace(tool, parameters=parameters, bound=bound)
+
+
+def _opened(parameters: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """Return parameters that list their members themselves, where they say them by a `$ref` or in an `allOf`.
+
+    References by name (`$id`) become pointers.
+    """
+    parameters = pointed(parameters)
+    if not ("$ref" in parameters or "allOf" in parameters):
+        return parameters
+    kept = {key: parameters[key] for key in ("$schema", "$id", "$defs", "definitions") if key in parameters}
+    opened = {**kept, **Document(parameters).normal(parameters)}
+    opened = {key: value for key, value in opened.items() if key not in ("title", "description")}
+    try:  # something may refer into what stands no longer there
+        check_schema(opened)
+    except SchemaError:
+        return parameters
+    return opened if "properties" in opened else parameters

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schematune.schemas.call import Answer, Call
+from schematune.schemas.described import form_of
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Evidence, Message, Pair
 from schematune.schemas.pieces import Piece, join_pieces
-from schematune.schemas.roles import spoken
+from schematune.schemas.roles import ranges, spoken
 from schematune.schemas.tool import Tool
 from schematune.schemas.wording import Worder
 
@@ -42,9 +43,14 @@ class Turns:
 
 
 def changeable(tool: Tool, values: Mapping[str, JSON]) -> list[str]:
-    """Return the arguments whose value can change on its own: single texts and numbers, and one date at most."""
-    plain = [n for n, v in values.items() if isinstance(v, str | int | float) and not isinstance(v, bool)]
-    dates = [n for n in plain if "date" in str(dict(tool.properties.get(n) or {}).get("format", ""))]
+    """Return the arguments whose value can change on its own: single texts and numbers, no end of a range, and one date at most."""
+    ends = {name for both in ranges(tuple(values)) for name in both}
+    plain = [
+        n
+        for n, v in values.items()
+        if n in tool.properties and n not in ends and isinstance(v, str | int | float) and not isinstance(v, bool)
+    ]
+    dates = [n for n in plain if "date" in form_of(dict(tool.properties.get(n) or {}))]
     return [name for name in plain if name not in dates or len(dates) == 1]
 
 

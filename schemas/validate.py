@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
+from urllib.parse import urljoin
 
 import jsonschema_rs
 
@@ -49,6 +50,10 @@ _MOST_CACHED = 100_000
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _LARGEST = 1.7976931348623157e308
 _BROKEN = (ValueError, TypeError, OverflowError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError)
+
+
+_NOTHING: Any = jsonschema_rs.Registry([])
+"""A registry without documents, which fetches none."""
 
 
 class Validator(Protocol):
@@ -222,12 +227,15 @@ def _remote_references(schema: JSON) -> Iterator[tuple[str, str]]:
             stack.extend((f"{path}/{i}", value) for i, value in enumerate(node))
 
 
-def _own_ids(schema: JSON) -> set[str]:
+def _own_ids(schema: JSON, base: str = "") -> set[str]:
+    """Return the names that a document and its parts give themselves, as written and as a whole URI."""
     if isinstance(schema, Mapping):
         own = {schema[key].rstrip("#") for key in ("$id", "id") if isinstance(schema.get(key), str)}
-        return own.union(*(_own_ids(value) for value in schema.values()))
+        whole = {urljoin(base, name) for name in own}
+        base = min(whole, default=base)
+        return (own | whole).union(*(_own_ids(value, base) for value in schema.values()))
     if isinstance(schema, list):
-        return set().union(*(_own_ids(value) for value in schema))
+        return set().union(*(_own_ids(value, base) for value in schema))
     return set()
 
 
@@ -250,11 +258,20 @@ def check_schema(schema: JSON, *, where: str = "schema") -> None:
                 fix='copy it into "$defs" and refer to "#/$defs/..."',
             )
     try:
-        jsonschema_rs.meta.validate(schema if isinstance(schema, bool) else dict(schema))
+        # the registry keeps it from asking the network for a dialect that it does not know
+        jsonschema_rs.meta.validate(schema if isinstance(schema, bool) else dict(schema), registry=_NOTHING)
         _validator(text)
     except _BROKEN as error:
         reason = str(error).splitlines()[0]
-        raise SchemaError(f"not a valid JSON Schema: {reason}", where=where, fix="mend the schema") from error
+        place = "/".join(map(str, getattr(error, "instance_path", None) or ()))
+        reason = f"#/{place}: {reason}" if place else reason
+        fix = "mend the schema"
+        if isinstance(error, jsonschema_rs.ReferencingError) and "$schema" in schema:
+            known = "" if reason.startswith("Resource") else f" ({reason})"
+            reason, fix = f"the dialect {schema['$schema']!r} is not known{known}", "known are drafts 4 to 2020-12"
+        elif place.endswith(("/exclusiveMinimum", "/exclusiveMaximum")):
+            fix = 'that is draft 4: add "$schema": "http://json-schema.org/draft-04/schema#"'
+        raise SchemaError(f"not a valid JSON Schema: {reason}", where=where, fix=fix) from error
 
 
 def is_valid(schema: JSON, value: JSON) -> bool:

@@ -20,6 +20,7 @@ from schematune.schemas.merge import NEVER, Normal, equal
 from schematune.schemas.normal import CHOICES, Document
 from schematune.schemas.numbers import number
 from schematune.schemas.patterns import from_pattern
+from schematune.schemas.realistic import within
 from schematune.schemas.strings import text
 from schematune.schemas.validate import Validator, part_validator
 
@@ -297,7 +298,7 @@ class Sampler:
         value: dict[str, JSON] = {}
         for key in keys:
             try:
-                value[key] = self._draw(self._member(normal, key), key, depth + 1)
+                value[key] = self._draw(self._member(normal, key), within(name, key), depth + 1)
             except _DeadEnd:
                 if key in required:
                     raise

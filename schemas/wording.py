@@ -11,13 +11,16 @@ from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
-from schematune.schemas.frames import GETTERS, core, plan, verb_and_thing
+from schematune.schemas.described import form_of, unit_of
+from schematune.schemas.flags import flag, switch
+from schematune.schemas.frames import GETTERS, core, deed_of, plan, verb_and_thing
+from schematune.schemas.grammar import MANY, can_be_opened, is_plural, opened, questions, singular, unarticled
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.lexicon import CHATTER, OPENERS, VERBS, words_of
+from schematune.schemas.lexicon import CHATTER, OPENERS, VERBS
 from schematune.schemas.normal import resolve
 from schematune.schemas.pieces import Piece
-from schematune.schemas.realistic import concept
-from schematune.schemas.roles import PHRASES, role_of, spoken
+from schematune.schemas.realistic import concept, within
+from schematune.schemas.roles import PHRASES, measured_as, role_of, spoken
 from schematune.schemas.sayings import amount_sayings, sayings
 from schematune.schemas.tool import Tool
 
@@ -72,7 +75,7 @@ class Worder:
             return value
         schema = resolve(schema, root)
         if isinstance(value, str):
-            fixed = any(key in schema for key in ("enum", "const", "pattern", "format"))
+            fixed = any(key in schema for key in ("enum", "const", "pattern")) or form_of(schema)
             return value if fixed else value.lower()
         if isinstance(value, list):
             return [self.fit(schema.get("items", {}), item, root) for item in value]
@@ -129,7 +132,7 @@ class Worder:
     ) -> tuple[list[Piece], str]:
         """Set the phrases around the middle of a request, and what people say before and after."""
         if shape.endswith(LED):
-            pieces = [*phrases.pop(), Piece("," if self.rng.random() < 0.6 else "")] + pieces
+            pieces = [*_begun(phrases.pop()), Piece("," if self.rng.random() < 0.6 else "")] + pieces
         glue = self.rng.choice(("", "", "", ",", " and"))
         for number, phrase in enumerate(phrases):
             if glue and number and number == len(phrases) - 1:
@@ -147,7 +150,9 @@ class Worder:
 
     def intent(self, tool: Tool) -> tuple[str, str]:
         """Return the shape's name and the words that say what the tool is wanted for."""
-        verb, thing = verb_and_thing(tool.name)
+        verb, thing = verb_and_thing(tool.name, tool.description)
+        many = is_plural(thing)
+        whats = "what are" if many else "what's"
         clauses = _clauses(tool.description)
         rng = self.rng
         if self.terse and rng.random() < 0.7:
@@ -160,7 +165,7 @@ class Worder:
             return "noun", rng.choice(
                 (
                     f"{thing}",
-                    f"i need {_article(thing)}",
+                    f"i need {'some ' + thing if many else _article(thing)}",
                     f"i want the {thing}",
                     f"{thing} please:",
                     f"need {thing}",
@@ -169,24 +174,26 @@ class Worder:
             )
         if getter and roll < 0.8:
             return "ask", rng.choice(
-                (f"what is the {thing}", f"what's the {thing}", f"do you know the {thing}", f"any {thing}", f"show me the {thing}",
+                (f"what {'are' if many else 'is'} the {thing}", f"{whats} the {thing}", f"do you know the {thing}", f"any {thing}", f"show me the {thing}",
                  f"i'm looking for {thing}", f"tell me the {thing}", f"how about {thing}", f"which {thing}", f"i'd like to know the {thing}")
             )  # fmt: skip
-        said = rng.choice(VERBS.get(verb, (verb,)))
-        joint = rng.choice(("the", "a", "", "my", "this", ""))
+        said = questions(rng.choice(VERBS.get(verb, (verb,))), many)
+        joint = rng.choice(MANY if many else ("the", "a", "", "my", "this", ""))
         joint = "an" if joint == "a" and thing[:1] in "aeiou" else joint
         return self._opened("command", " ".join(f"{said} {joint} {thing}".split()))
 
     def _opened(self, shape: str, command: str) -> tuple[str, str]:
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.5 or not can_be_opened(command):
             return shape, command
-        return f"{shape}/opened", f"{self.rng.choice(OPENERS)} {command}"
+        return f"{shape}/opened", f"{opened(self.rng.choice(OPENERS), command)} {command}"
 
     def argument(self, tool: Tool, name: str, value: JSON) -> list[Piece]:
         """Word one argument of the first call on its own, as an answer says it."""
         root = tool.parameters
         bare = self.rng.random() < 0.5
-        return self.phrase(name, resolve(tool.properties.get(name, {}), root), value, f"0.{name}", root, bare=bare)
+        return _begun(
+            self.phrase(name, resolve(tool.properties.get(name, {}), root), value, f"0.{name}", root, bare=bare)
+        )
 
     def phrase(
         self,
@@ -203,12 +210,12 @@ class Worder:
 
         `bare`: its value alone. `named`: mostly with its name, as other arguments could be meant.
         """
-        flag = _flag(value, schema)
-        if flag is not None:
-            return [Piece(self._switch(name, flag, schema), (path,), "said")]
+        on = flag(value, schema)
+        if on is not None:
+            return [Piece(switch(name, on, schema, self.rng), (path,), "said")]
         if isinstance(value, dict):
             return self._members(name, schema, value, path, root)
-        form = schema.get("format", "clock" if "pattern" in schema and re.match(r"^\d\d:\d\d$", str(value)) else "")
+        form, unit = form_of(schema), unit_of(name, schema)
         items = resolve(schema.get("items", {}), root) if isinstance(value, list) else {}
         kind = "enum" if "enum" in schema or "enum" in items else "array" if isinstance(value, list) else _kind(value)
         role = role_of(name, kind, form)
@@ -217,16 +224,21 @@ class Worder:
             if isinstance(value, list)
             else [*self._slip(schema, name, path), self._say(schema, name, value, path)]
         )
+        if unit and kind in ("integer", "number") and not re.fullmatch(r"[\d.,]+", said[-1].text):
+            role, name = measured_as(name, unit)
         if role in ("date", "begin") and re.match(r"(to|tmr|next|this|in |the )|.*day$", said[0].text, re.IGNORECASE):
             role = "day" if role == "date" else role
         if bare:
             return self._quoted(role, said)
         ways = ("{v}",) if role in ("time", "moment") and _LEADS_ITSELF.match(said[-1].text) else PHRASES[role]
-        if named and self.rng.random() < 0.7:
+        if named and name and self.rng.random() < 0.7:
             ways = tuple(way for way in ways if "{n}" in way) or ways
+        ways = ways if name else tuple(way for way in ways if "{n}" not in way) or ("{v}",)
         template = "{v}" if self.terse and not named and self.rng.random() < 0.6 else self.rng.choice(ways)
-        before, after = template.replace("{n}", spoken(name)).split("{v}")
-        return [Piece(before.strip()), *self._quoted(role, said), Piece(after.strip())]
+        label = singular(spoken(name)) if value == 1 and role == "count" else spoken(name)
+        before, after = template.replace("{n}", label).split("{v}")
+        before = unarticled(before.strip(), said[0].text)
+        return [Piece(before), *self._quoted(role, said), Piece(after.strip())]
 
     def _quoted(self, role: str, said: list[Piece]) -> list[Piece]:
         if role in ("text", "title", "query") and len(said) == 1 and self.rng.random() < 0.2:
@@ -243,27 +255,34 @@ class Worder:
 
     def _say(self, schema: Mapping[str, JSON], name: str, value: JSON, path: str) -> Piece:
         ways = sayings(schema, name, value, self.today)
-        text = self.rng.choice(ways) if ways else str(value)
+        text = self.rng.choice(ways) if ways else str(value).lower() if value is None else str(value)
         if self.lower:
             text = text.lower()
         rule = "span" if text == value else "context" if self._relative(schema, text) else "said"
         return Piece(text, (path,), rule)
 
     def _relative(self, schema: Mapping[str, JSON], text: str) -> bool:
-        return (
-            self.today is not None
-            and str(schema.get("format", "")).startswith("date")
-            and str(self.today.year) not in text
-        )
+        return self.today is not None and form_of(schema).startswith("date") and str(self.today.year) not in text
 
-    def _list(self, name: str, items: Mapping[str, JSON], value: list[JSON], path: str, root: JSON) -> list[Piece]:
-        last = self.rng.choice(("and", "and", "and", ",", "plus", "&", "or" if "enum" in items else "and"))
+    def _list(
+        self, name: str, items: Mapping[str, JSON], value: list[JSON], path: str, root: JSON, *, inner: bool = False
+    ) -> list[Piece]:
+        """Say the elements of a list; those of one `inner` to it are kept apart by commas alone, the lists by semicolons."""
+        between = ";" if any(isinstance(item, list) for item in value) else ","
+        last = (
+            between
+            if inner or between == ";"
+            else self.rng.choice(("and", "and", "and", ",", "plus", "&", "or" if "enum" in items else "and"))
+        )
         pieces: list[Piece] = []
         for place, item in enumerate(value):
             if place:
-                pieces.append(Piece(last if place == len(value) - 1 else ","))
+                pieces.append(Piece(last if place == len(value) - 1 else between))
             if isinstance(item, dict):
                 pieces.extend(self._members(name, items, item, f"{path}.{place}", root))
+            elif isinstance(item, list):
+                parts = resolve(items.get("items", {}), root)
+                pieces.extend(self._list(name, parts, item, f"{path}.{place}", root, inner=True))
             else:
                 pieces.append(self._say(items, name, item, f"{path}.{place}"))
         return pieces or [Piece("none", (path,), "said")]
@@ -286,46 +305,15 @@ class Worder:
             else [Piece(self.rng.choice((spoken(name), f"with {spoken(name)}", f"{spoken(name)}:")))]
         )
         for key, item in value.items():
-            pieces.extend(self.phrase(key, resolve(inner.get(key, {}), root), item, f"{path}.{key}", root))
+            whole, part = within(name, key), resolve(inner.get(key, {}), root)
+            bare = bool(pieces) and key in ("name", "title")
+            pieces.extend(self.phrase(whole, part, item, f"{path}.{key}", root, bare=bare))
         return pieces
 
-    def _switch(self, name: str, value: bool, schema: Mapping[str, JSON]) -> str:
-        words = [
-            w
-            for w in words_of(name)
-            if w not in ("is", "has", "with", "include", "should", "be", "enable", "allow", "get", "show", "needs")
-        ]
-        said = " ".join(words or words_of(name))
-        on = (
-            f"with {said}",
-            f"{said}",
-            f"make it {said}",
-            f"include {said}",
-            f"and {said}",
-            f"{said} please",
-            f"it should be {said}",
-            f"{said}: yes",
-        )
-        off = (
-            f"without {said}",
-            f"no {said}",
-            f"not {said}",
-            f"don't {said}",
-            f"skip {said}",
-            f"{said}: no",
-            f"leave out {said}",
-        )
-        return self.rng.choice(on if value else off)
 
-
-def _flag(value: JSON, schema: Mapping[str, JSON]) -> bool | None:
-    """Return what a flag says, one that is an enum of yes and no as well; None for any other value."""
-    if isinstance(value, bool):
-        return value
-    words = {str(option).lower() for option in schema.get("enum", ())}
-    if {"true", "false"} <= words or {"yes", "no"} <= words:
-        return {"true": True, "yes": True, "false": False, "no": False}.get(str(value).lower())
-    return None
+def _begun(pieces: list[Piece]) -> list[Piece]:
+    """Return pieces that begin what is said: without a sign that would join them to something before."""
+    return [replace(pieces[0], text=pieces[0].text.lstrip(",: ")), *pieces[1:]] if not pieces[0].paths else pieces
 
 
 def _kind(value: JSON) -> str:
@@ -351,8 +339,7 @@ def _clauses(description: str) -> tuple[str, ...]:
     words = first.split()
     if not 2 <= len(words) <= 16:
         return ()
-    verb = words[0].lower()
-    verb = verb[:-1] if verb.endswith("s") and verb[:-1] in VERBS else verb
+    verb = deed_of(description) or words[0].lower()
     if verb not in VERBS and verb not in ("put", "take", "enter", "give", "hand", "do", "use", "ask", "tell", "call"):
         return ()
     whole = (
@@ -372,6 +359,8 @@ def _synonym(clauses: Sequence[str], rng: random.Random) -> str:
     verb, _, rest = clause.partition(" ")
     if verb in VERBS and rng.random() < 0.5:
         verb = rng.choice(VERBS[verb])
+        verb = "make" if verb == "new" else verb
+        rest = rest.removeprefix("for ") if verb not in ("search", "look") else rest
     return f"{verb} {rest}"
 
 

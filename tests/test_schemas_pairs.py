@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schematune import Answer, Call, DecodeError, ExampleError, Pair, Pairs, ToolSet
+from schematune import Answer, Call, DecodeError, ExampleError, Pair, Pairs, ToolSet, synthesize
 from schematune.schemas.files import write_text
 from schematune.schemas.jsontext import compact, digest, strict_loads
 from schematune.schemas.pair import Evidence, read_examples
@@ -128,3 +128,23 @@ def test_splits() -> None:
     pairs = Pairs([Pair.of("a", []), Pair.of("b", [], split="dev"), Pair.of("c", [], split="test")])
     assert [len(pairs.train), len(pairs.dev), len(pairs.test)] == [1, 1, 1]
     assert pairs[0].calls == (Call.no_tool(),) and len(pairs[:2]) == 2
+
+
+def test_examples_in_the_form_for_fine_tuning(tmp_path: Path) -> None:
+    user, call = (
+        {"role": "user", "content": "f of 2"},
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"n":2}'}},
+    )
+    path = tmp_path / "e.jsonl"
+    path.write_text(json.dumps({"messages": [user, {"role": "assistant", "tool_calls": [call]}]}))
+    (pair,) = read_examples(path, TOOLS)
+    assert pair.messages == (user,) and pair.calls == (Call("f", {"n": 2}),)
+    path.write_text(json.dumps({"messages": [user, {"role": "assistant", "content": "done"}]}))
+    with pytest.raises(ExampleError, match='needs "messages" and "calls"'):
+        read_examples(path, TOOLS)
+
+
+@pytest.mark.parametrize("options", [{"n": -1}, {"n": 1, "dev": -0.1}, {"n": 1, "dev": 0.5, "test": 0.5}])
+def test_numbers_and_shares_that_cannot_be_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ExampleError):
+        synthesize(TOOLS, **options)  # type: ignore[arg-type]

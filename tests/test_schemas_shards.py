@@ -20,7 +20,7 @@ from schematune.schemas.errors import SchemaError, SchematuneError
 from schematune.schemas.jsontext import digest
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.shards import SHARD, Maker, Steady, outcomes
-from schematune.schemas.splits import Splits, SplitSampler, Strayed
+from schematune.schemas.splits import SPLITS, Splits, SplitSampler, Strayed
 from schematune.schemas.synthesize import synthesize
 from schematune.schemas.tool import ToolSet
 
@@ -166,3 +166,15 @@ def test_a_worker_that_is_killed_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Maker, "__call__", lambda maker, numbers: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(SchematuneError, match="workers: a worker ended: .*; use fewer"):
         list(outcomes(Maker(TOOLS, dev=0, test=0), range(2), workers=2))
+
+
+@pytest.mark.parametrize(
+    "name", ["note", "text", "body", "comment", "reason", "caption", "person", "company", "street", "title"]
+)
+def test_what_takes_any_text_has_many_values_in_every_split(name: str) -> None:
+    text = {"type": "string", "minLength": 1}
+    values = {}
+    for split in SPLITS:
+        sampler = SplitSampler(random.Random(5), root={}, splits=Splits(dev=0.1, test=0.1), split=split)
+        values[split] = {Splits.key(sampler.value(text, name)) for _ in range(200)}
+    assert not values["train"] & values["test"] and not values["train"] & values["dev"]

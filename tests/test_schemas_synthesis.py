@@ -303,6 +303,10 @@ def test_restyled_tools_stay_valid() -> None:
         ToolSet(restyled(tool, rng).openai())
 
 
+WORDED = ("lexicon", "values", "wording", "sayings", "roles", "invent", "synthesize", "examples", "frames", "flags", "described",
+          "grammar", "realistic", "numbers", "records", "turns", "rephrase", "said", "spans", "crossover")  # fmt: skip
+
+
 def test_no_word_list_names_a_benchmark() -> None:
     data = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
     if not data.is_dir():
@@ -313,8 +317,5 @@ def test_no_word_list_names_a_benchmark() -> None:
             names |= {tool.name, *tool.properties}
     compound = {name for name in names if len(words_of(name)) > 1}
     rooms = Path(__file__).resolve().parent.parent / "schemas"
-    text = " ".join(
-        (rooms / f"{name}.py").read_text(encoding="utf-8")
-        for name in ("lexicon", "values", "wording", "sayings", "roles", "invent", "synthesize", "examples")
-    )
+    text = " ".join((rooms / f"{name}.py").read_text(encoding="utf-8") for name in WORDED)
     assert not {name for name in compound if re.search(rf"\b{re.escape(name)}\b", text)}

@@ -2,14 +2,17 @@
 
 import json
 import pickle
+from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Required
 
 import pytest
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
-from schematune import Call, SchemaError, ToolSet
+from schematune import Call, SchemaError, ToolSet, synthesize
 
 
 class Cuisine(Enum):
@@ -173,3 +176,147 @@ def test_a_tool_that_was_used_can_be_sent_to_another_process() -> None:
     assert tools.violations(Call("f", {"n": "x"}))
     sent = pickle.loads(pickle.dumps(tools["f"]))
     assert sent == tools["f"] and not sent.validator.is_valid({"n": "x"})
+
+
+class Line(BaseModel):
+    """A line of an order."""
+
+    name: str
+    parts: list["Line"] = []
+
+
+@dataclass
+class Parcel:
+    """A parcel.
+
+    Attributes:
+        weight: In kilograms.
+    """
+
+    weight: float
+    to: str = "home"
+
+
+class Stay(TypedDict, total=False):
+    nights: Required[Annotated[int, "How many nights."]]
+    view: Literal["sea", "yard"]
+
+
+def test_classes_that_say_their_members_become_tools_and_are_made() -> None:
+    tools = ToolSet([Line, Parcel, Stay])
+    assert tools["Line"].required == ("name",) and set(tools["Line"].properties) == {"name", "parts"}
+    assert tools.violations(Call("Line", {"name": "a", "parts": [{"parts": []}]}))
+    assert tools["Parcel"].description == "A parcel."
+    assert tools["Parcel"].properties["weight"] == {"type": "number", "description": "In kilograms."}
+    assert tools["Stay"].properties["nights"]["description"] == "How many nights."
+    assert tools["Stay"].required == ("nights",)
+    made = tools["Parcel"].function
+    assert made is not None and made(weight="2.5") == Parcel(2.5)
+    with pytest.raises(SchemaError, match="class Path says nothing of its members"):
+        ToolSet([Path])
+
+
+class Scale:
+    """Weigh things."""
+
+    def __call__(self, grams: int, tare: int = 0) -> int:
+        return grams - tare
+
+
+def test_whatever_can_be_called_is_a_tool() -> None:
+    def add(schema: int, model_config: int, _private: int = 0) -> int:
+        """Add."""
+        return schema + model_config + _private
+
+    tools = ToolSet([Scale(), partial(add, model_config=40)])
+    assert tools["Scale"].description == "Weigh things." and tools["Scale"].required == ("grams",)
+    assert list(tools["add"].properties) == ["schema", "_private"], "what a partial has fixed is no argument"
+    assert [tool.function and tool.function(**{tool.required[0]: 2}) for tool in tools] == [2, 42]
+
+
+DOCSTRINGS = (
+    "Look.\n\nArgs:\n    city (str, optional): The town\n        or village: one.\n    day: When.\n\nReturns:\n    city: x",
+    "Look.\n\nParameters\n----------\ncity : str\n    The town\n    or village: one.\nday : str, optional\n    When.\n\n"
+    "Returns\n-------\nstr\n    Text.",
+    "Look.\n\n:param str city: The town\n    or village: one.\n:param day: When.\n:type day: str\n:returns: Text.",
+)
+
+
+@pytest.mark.parametrize("documentation", DOCSTRINGS)
+def test_docstrings_of_every_style_tell_of_the_arguments(documentation: str) -> None:
+    def look(city: str, day: str, spot: Annotated[str, "Which corner."] = "") -> str:
+        return city
+
+    look.__doc__ = documentation
+    tool = ToolSet([look])["look"]
+    assert tool.description == "Look."
+    told = {name: part["description"] for name, part in tool.properties.items()}
+    assert told == {"city": "The town or village: one.", "day": "When.", "spot": "Which corner."}
+
+
+def test_what_other_forms_say_besides_is_written_out_again() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    listed = {"name": "f", "description": "d", "inputSchema": schema, "title": "F", "outputSchema": schema,
+              "annotations": {"readOnlyHint": True}}  # fmt: skip
+    answered = ToolSet({"jsonrpc": "2.0", "id": 1, "result": {"tools": [listed]}})
+    assert answered.mcp() == [listed] and answered.subset(["f"]).mcp() == [listed]
+    strict = {**OPENAI, "function": {**OPENAI["function"], "strict": True}}  # type: ignore[dict-item]
+    assert ToolSet(strict).openai() == [strict]
+    assert ToolSet(strict).fingerprint == answered.fingerprint == ToolSet(OPENAI).fingerprint
+    asked = {"type": "json_schema", "json_schema": {"name": "f", "strict": True, "schema": schema}}
+    assert ToolSet(asked)["f"].properties == schema["properties"]
+
+
+def test_yaml_is_read_as_json_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "tools.yaml"
+    path.write_text("\ufefftitle: light\nproperties:\n  on: {enum: [yes, off, true, 010, 9:30, 1e2, 7]}\n  2: {}\n")
+    assert ToolSet(path)["light"].properties == {"on": {"enum": ["yes", "off", True, "010", "9:30", 100.0, 7]}, "2": {}}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"title": "f", "$schema": "https://example.com/dialect", "type": "object"}, "dialect .* is not known"),
+        (
+            {"title": "f", "properties": {"n": {"minimum": 1, "exclusiveMinimum": True}}},
+            "#/properties/n/exclusiveMinimum: .* draft 4",
+        ),
+        ({"name": "f", "parameters": {"properties": {"a": {}}, "required": ["b"]}}, "'b' is required and not listed"),
+        ({"type": "web_search"}, "leave it out"),
+        ("https://example.com/tools.json", "is not fetched"),
+    ],
+)
+def test_a_refusal_says_where_and_the_way_out(source: Any, message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        ToolSet(source)
+
+
+NODE = {
+    "type": "object",
+    "properties": {"value": {"type": "integer"}, "next": {"$ref": "#/$defs/n"}},
+    "required": ["value"],
+}
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        {"$ref": "#/$defs/n", "$defs": {"n": NODE}},
+        {"allOf": [{"$ref": "#/$defs/n"}, {"properties": {"next": {}}}], "$defs": {"n": NODE}},
+        {
+            "$id": "https://x.org/a",
+            "$ref": "n",
+            "$defs": {"n": {"$id": "n", **NODE, "properties": {"value": {}, "next": {"$ref": "#"}}}},
+        },
+        {"anyOf": [NODE, {"required": ["next"], "properties": {"next": True}}], "$defs": {"n": NODE}},
+        {**NODE, "properties": {**NODE["properties"], "gone": False}, "minProperties": 2, "$defs": {"n": NODE}},  # type: ignore[dict-item]
+    ],
+)
+def test_a_schema_may_say_its_members_at_one_remove(root: dict[str, Any]) -> None:
+    tools = ToolSet({"title": "list", **root})
+    assert "anyOf" in root or tools["list"].required == ("value",)
+    pairs = synthesize(tools, 40, seed=1)
+    calls = [call for pair in pairs for call in pair.calls if call.name == "list"]
+    assert not any(tools.violations(call) for call in calls)
+    assert any("value" in call.arguments for call in calls) and pairs.rejected["schema"] == 0
+    assert ToolSet(tools.openai()).fingerprint == tools.fingerprint

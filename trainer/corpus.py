@@ -15,12 +15,12 @@ from typing import Any
 from schematune.schemas.augment import renamed
 from schematune.schemas.call import Call
 from schematune.schemas.checks import folded
+from schematune.schemas.described import is_clock
 from schematune.schemas.errors import SchematuneError
 from schematune.schemas.files import read_jsonl
 from schematune.schemas.frames import verb_and_thing
 from schematune.schemas.invent import invent_tools, restyled, tool_set
 from schematune.schemas.pair import Pair
-from schematune.schemas.realistic import is_clock
 from schematune.schemas.spans import is_span
 from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.tool import Tool, ToolSet
