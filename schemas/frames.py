@@ -17,6 +17,7 @@ from schematune.schemas.grammar import MANY, ONE, article, can_be_opened, is_plu
 from schematune.schemas.lexicon import ALSO_CALLED, OPENERS, VERBS, words_of
 from schematune.schemas.pieces import Piece
 from schematune.schemas.realistic import concept
+from schematune.schemas.roles import is_kind
 from schematune.schemas.tool import Tool
 
 __all__ = ["GETTERS", "Plan", "core", "deed_of", "plan", "plan_of"]
@@ -42,12 +43,13 @@ class Plan:
     target: str | None = None
     before: tuple[str, ...] = ()
     measure: tuple[str, ...] = ()
+    owner: str | None = None
 
     @property
     def likely(self) -> dict[str, float]:
         """How often people say an argument although they need not: a request without what it is about is rare."""
         shares = [(self.kind, 0.35), (self.object, 0.7), (self.target, 0.8)]
-        shares += [(name, 0.8) for name in self.measure[:2]]
+        shares += [*((name, 0.8) for name in self.measure[:2]), *((name, 0.5) for name in self.measure[2:])]
         return {name: share for name, share in shares if name}
 
 
@@ -63,14 +65,15 @@ def plan_of(name: str, free: tuple[str, ...], numbers: tuple[str, ...] = (), des
     words = thing.split()
     place = next((n for n, word in enumerate(words) if word in _JOINTS and n + 1 < len(words)), len(words))
     thing, joint, goal = " ".join(words[:place]), "".join(words[place : place + 1]), " ".join(words[place + 1 :])
-    kinds = [n for n in free if concept(n) == "kind"]
+    kinds = sorted((n for n in free if is_kind(n, free)), key=lambda n: len(words_of(n)))
     target = next((n for n in free if goal and _about(n) & set(goal.split())), None)
     ranked = sorted((_rank(n, thing), free.index(n), n) for n in free if n != target and n not in kinds)
     found = ranked[0][2] if ranked and ranked[0][0] < 9 else None
     near = set(thing.split()) | (_about(found) if found else set())
     kind = next((n for n in kinds if _about(n) & near), kinds[0] if kinds and found else None)
     before = tuple(n for n in free if concept(n) in _FORE and n not in (found, kind, target))
-    return Plan(verb, thing, joint, goal, found, kind, target, before, _measure(free, numbers))
+    owner = next((n for n in free if words_of(n)[-1] == "owner" and _about(n) & {*goal.split(), *thing.split()}), None)
+    return Plan(verb, thing, joint, goal, found, kind, target, before, _measure(free, numbers), owner)
 
 
 def plan(tool: Tool) -> Plan:

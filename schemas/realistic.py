@@ -64,13 +64,17 @@ def concept(name: str) -> str:
 
     The last word of the name counts most; a name or a title is of what stands before it.
 
-    >>> concept("departure_city"), concept("dueDate"), concept("sprocket"), concept("company_name")
-    ('city', 'date', 'thing', 'company')
+    >>> concept("departure_city"), concept("dueDate"), concept("sprocket"), concept("company_name"), concept("my_place")
+    ('city', 'date', 'thing', 'company', 'here')
     """
     words = words_of(name)
+    if words[-1:] == ["owner"]:
+        return "owner"
     found = [kind for word in reversed(words) for kind in _concepts(word)]
     if not found:
         return "thing"
+    if found[0] == "place" and {"current", "my", "present", "own"} & set(words):
+        return "here"
     counted = words[-1] in ("number", "no") and _COUNTED & set(words[:-1])
     if counted or words[0] in ("number", "num", "how", "max", "min", "total"):
         return "tally"
@@ -296,6 +300,8 @@ _WORDED: dict[str, Callable[[random.Random, date], str]] = {
     "food": _of(*_MADE_OF), "feature": _of(*_MADE_OF), "maker": _of(*_MAKERS), "service": _of(*_SERVICES),
     "landmark": _of(*_LANDMARKS), "manner": _of(*_MANNERS), "nearness": _of(*_NEARNESS), "warmth": _of(*_WARMTHS), "unit": _of(*_UNITS),
     "quality": _of("{adj}", "{adj}", "{adj} {noun}", "{adj} and {adj2}"),
+    "here": _of("here", "here", "my location", "my current location", "where i am", "this area", "my place", "{City}"),
+    "owner": lambda rng, today: rng.choice(("my", "my", "our", *rng.sample(pool("first_name"), 4))),
     "person": lambda rng, today: rng.choice(pool("person" if rng.random() < 0.4 else "first_name")),
     "place": lambda rng, today: worded("landmark", rng, today) if rng.random() < 0.2 else _place(rng),
     "province": lambda rng, today: _province(rng),

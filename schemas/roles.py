@@ -5,7 +5,7 @@ from functools import lru_cache
 from schematune.schemas.lexicon import words_of
 from schematune.schemas.realistic import concept
 
-__all__ = ["PHRASES", "measured_as", "ranges", "role_of", "spoken"]
+__all__ = ["PHRASES", "is_kind", "measured_as", "ranges", "role_of", "spoken"]
 
 PHRASES: dict[str, tuple[str, ...]] = {
     "from": ("from {v}", "from {v}", "starting at {v}", "out of {v}", "leaving {v}", "pick up at {v}", "{n} {v}"),
@@ -19,6 +19,8 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "begin": ("from {v}", "starting {v}", "as of {v}", "beginning {v}", "{n} {v}", "on {v}"),
     "time": ("at {v}", "at {v}", "at {v}", "{v}", "for {v}", "around {v}", "{n} {v}"),
     "moment": ("{v}", "{v}", "for {v}", "{n} {v}", "{v}"),
+    "owner": ("for {v}", "of {v}", "{n} {v}", "{n}: {v}", "belonging to {v}"),
+    "here": ("{v}", "{v}", "{v}", "near {v}", "at {v}", "for {v}", "around {v}"),
     "person": ("for {v}", "with {v}", "to {v}", "{v}", "{n} {v}", "{n} is {v}", "by {v}", "and {v}"),
     "people": ("with {v}", "invite {v}", "together with {v}", "{n} {v}", "{n}: {v}", "for {v}", "{v} too"),
     "place": ("in {v}", "in {v}", "at {v}", "near {v}", "for {v}", "{n} {v}", "{v}", "around {v}"),
@@ -184,3 +186,19 @@ def ranges(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
             if other != words and other in known:
                 found.append((name, known[other]))
     return tuple(found)
+
+
+def is_kind(name: str, free: tuple[str, ...]) -> bool:
+    """Tell whether an argument takes a kind of thing: by its name, or because others beside it take the name of the thing.
+
+    >>> is_kind("room_type", ()), is_kind("item", ("item",)), is_kind("shop_item", ("shop_item", "label"))
+    (True, False, True)
+    """
+    if concept(name) == "kind":
+        return True
+    words = words_of(name)
+    others = (n for n in free if n != name and concept(n) in ("title", "maker") and not _ITEMS & set(words_of(n)[-1:]))
+    return len(words) > 1 and words[-1] in _ITEMS and any(others)
+
+
+_ITEMS = {"item", "object", "thing", "element", "entity"}

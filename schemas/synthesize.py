@@ -21,6 +21,7 @@ from schematune.schemas.dialogue import Aside, Dialogue
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.frames import plan
 from schematune.schemas.jsontext import JSON
+from schematune.schemas.kinds import Kinds
 from schematune.schemas.lexicon import SMALL_TALK
 from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Pair, Pairs
@@ -90,6 +91,7 @@ class Synthesizer:
         self.others = [tool for tool in others if tool.name not in names]
         self.askable = [tool for tool in tools if tool.required]
         dated = any(re.search("['\"]date|yyyy-mm-dd", str(tool.parameters), re.IGNORECASE) for tool in tools)
+        self._kinds = Kinds(tools)
         self._samplers: dict[int, tuple[Tool, Sampler]] = {}
         self.context = context if context is not None else 0.75 if dated else 0.1
 
@@ -152,6 +154,7 @@ class Synthesizer:
             swapped = {**values, low: values[high], high: values[low]}
             if _is_above(values[low], values[high]) and tool.validator.is_valid(swapped):
                 values = swapped
+        values = self._kinds.fill(tool, values, self.rng)
         dates = [n for n in values if form_of(resolve(tool.properties.get(n, {}), tool.parameters)) == "date"]
         values.update(zip(dates, sorted(values[name] for name in dates), strict=True))
         return values
