@@ -62,8 +62,9 @@ class Kinds:
             found = {}
             for name in free:
                 if is_kind(name, free):
-                    own = _called([*_about(name), *_things(tool)])
-                    found[name] = own, tuple(noun for noun in _called(sisters) if noun not in own)
+                    said = [*_about(name), *_things(tool)]
+                    own = tuple(noun for noun in _called(said) if noun not in _things(tool) or len(said) < 2)
+                    found[name] = own, tuple(noun for noun in _called(sisters) if noun not in own and noun not in said)
             self._known[tool.name] = found
         return self._known[tool.name]
 
