@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from schematune.decoding.tagger import Tagger
+from schematune.decoding.tagger import TAGGED, Tagger
 from schematune.schemas.errors import ContractError
 from schematune.schemas.jsontext import compact, strict_loads
 
-__all__ = ["BUCKETS", "PRIOR", "Array", "Classifier", "ToolPrior", "features"]
+__all__ = ["BUCKETS", "PRIOR", "Array", "Classifier", "ToolPrior", "deflated", "features", "inflated"]
 
 PRIOR = "tool_prior.safetensors"
 """The file of an adapter's prior."""
@@ -32,6 +32,28 @@ _TAGGER = ("table", "scale", "moves")
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def deflated(table: Array) -> Array:
+    """Return a table of int8, most of it zeros, as the bytes of its DEFLATE stream (RFC 1951, in zlib's frame of RFC 1950)."""
+    return np.frombuffer(zlib.compress(np.ascontiguousarray(table).tobytes(), 6), dtype=np.uint8)
+
+
+def inflated(packed: Array, shape: tuple[int, int]) -> Array:
+    """Return the table of a shape that `deflated` packed; raises `ValueError` where it is another's, without unpacking more.
+
+    >>> table = np.eye(3, dtype=np.int8)
+    >>> bool((inflated(deflated(table), (3, 3)) == table).all())
+    True
+    """
+    size, stream = shape[0] * shape[1], zlib.decompressobj()
+    try:
+        raw = stream.decompress(packed.tobytes(), size + 1)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if len(raw) != size or not stream.eof:
+        raise ValueError("a table of another size")
+    return np.frombuffer(raw, dtype=np.int8).reshape(shape)
 
 
 def features(text: str) -> list[int]:
@@ -112,6 +134,7 @@ class ToolPrior:
         told = {"classifiers": listing}
         if self.tagger is not None:
             parts |= {f"tagger.{name}": getattr(self.tagger, name) for name in _TAGGER}
+            parts["tagger.table"] = deflated(self.tagger.table)
             told["tagger"] = compact([self.tagger.names, dict(self.tagger.known)])
         save_file(parts, folder / PRIOR, metadata=told)
 
@@ -130,8 +153,9 @@ class ToolPrior:
                 rarity, tagger = file.get_tensor("rarity"), None
                 if "tagger" in file.metadata():
                     told, known = strict_loads(file.metadata()["tagger"])
-                    tables = [file.get_tensor(f"tagger.{part}") for part in _TAGGER]
-                    tagger = Tagger(tuple(told), {tool: tuple(of) for tool, of in known.items()}, *tables)
+                    packed, scale, moves = (file.get_tensor(f"tagger.{part}") for part in _TAGGER)
+                    table = inflated(packed, (TAGGED, len(scale)))
+                    tagger = Tagger(tuple(told), {tool: tuple(of) for tool, of in known.items()}, table, scale, moves)
             if rarity.shape != (BUCKETS,) or any(one.table.shape[1:] != (len(one.names),) for one in made):
                 raise ValueError("tables of the wrong shape")
             keys = [(kind, tool, argument) for kind, tool, argument, *_ in listing]

@@ -20,10 +20,13 @@ from schematune.schemas.realistic import concept
 from schematune.schemas.roles import is_kind
 from schematune.schemas.tool import Tool
 
-__all__ = ["GETTERS", "Plan", "core", "deed_of", "plan", "plan_of"]
+__all__ = ["GETTERS", "OWN", "Plan", "core", "deed_of", "plan", "plan_of"]
 
 GETTERS = {"get", "find", "search", "list", "show", "check", "fetch", "retrieve", "track", "calculate", "compute", "lookup", "query", "read", "locate", "discover", "provide", "explore", "recommend", "suggest"}  # fmt: skip
 """Verbs of tools that tell something."""
+
+OWN = ("my", "our")
+"""How owners say that they are the ones."""
 
 _JOINTS = {"to", "from", "in", "into", "on", "onto", "for", "at", "by", "with", "of"}
 _FORE = {"manner", "quality", "color", "language", "warmth", "company", "kind"}
@@ -243,17 +246,22 @@ class _Made:
         plan, rng = self.plan, self.rng
         if not plan.goal:
             return []
-        named = self.value(plan.target)
-        drawn = rng.choice(("", "the", "my", "my", "our", "a"))
-        before = Piece(article(drawn, plan.goal))
+        named, owner = self.value(plan.target), self.owner()
+        drawn = rng.choice(("", "the", "a") if plan.owner else ("", "the", "my", "my", "our", "a"))
+        before = owner or [Piece(article(drawn, plan.goal))]
         if not named:
-            return [Piece(plan.joint), before, Piece(plan.goal)]
-        own = Piece(article(drawn, named[0].text))
+            return [Piece(plan.joint), *before, Piece(plan.goal)]
+        own = owner or [Piece(article(drawn, named[0].text))]
         ways: tuple[list[Piece], ...] = (
-            named, [own, *named, Piece(plan.goal)], [own, *named], [before, Piece(plan.goal), *named],
-            [before, Piece(plan.goal), Piece(rng.choice(("called", "named"))), *named],
+            [*owner, *named], [*own, *named, Piece(plan.goal)], [*own, *named], [*before, Piece(plan.goal), *named],
+            [*before, Piece(plan.goal), Piece(rng.choice(("called", "named"))), *named],
         )  # fmt: skip
         return [Piece(plan.joint), *rng.choice(ways)]
+
+    def owner(self) -> list[Piece]:
+        """Say whose it is, before it: "my", "Anna's"."""
+        said = self.value(self.plan.owner)
+        return [*said, *([] if not said or said[-1].text.lower() in OWN else [Piece("'s", glued=True)])]
 
     def measured(self, shape: str, whole: list[Piece], phrase: list[Piece]) -> tuple[str, list[Piece]]:
         """Say a number with its unit: "4 stars out of 5"."""

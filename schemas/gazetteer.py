@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from schematune.schemas.lexicon import pool
+
 __all__ = ["kinds_of"]
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -38,6 +40,7 @@ def _listed() -> Iterator[tuple[str, str]]:
     yield from (("town", name) for _, _, name, _, _ in Towns.land_coords)
     yield from (("given", name) for name in Names.first_names)
     yield from (("family", name) for name in Names.last_names)
+    yield from (("language", name) for name in pool("language"))
     yield from (("color", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)) for name in Colors.all_colors)
     for kind, words in (
         ("number", _NUMBERS),

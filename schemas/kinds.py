@@ -50,9 +50,11 @@ class Kinds:
     def of(self, tool: Tool) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
         """Return for each argument of a tool that takes a kind of thing the tool's own nouns, and its sisters'.
 
-        >>> tool = Tool.of({"name": "rate_book", "parameters": {"properties": {"item_type": {"type": "string"}}}})
-        >>> Kinds([tool]).of(tool)
-        {'item_type': (('book',), ())}
+        >>> from schematune.schemas.tool import ToolSet
+        >>> definition = {"name": "rate_kettle", "parameters": {"properties": {"item_type": {"type": "string"}}}}
+        >>> tools = ToolSet(definition)
+        >>> Kinds(tools).of(tools["rate_kettle"])
+        {'item_type': (('kettle',), ())}
         """
         if tool.name not in self._known:
             free = tuple(

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from schematune.schemas.described import form_of, unit_of
 from schematune.schemas.flags import flag, switch
-from schematune.schemas.frames import GETTERS, core, deed_of, plan, verb_and_thing
+from schematune.schemas.frames import GETTERS, OWN, core, deed_of, plan, verb_and_thing
 from schematune.schemas.grammar import MANY, can_be_opened, is_plural, opened, questions, singular, unarticled
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import CHATTER, OPENERS, VERBS
@@ -43,6 +43,8 @@ _SLIPPED = (
     "- no,",
 )
 """What stands between a value that was wrong and the one that is meant."""
+
+_IS_OWN = ("it's {v} own", "as {v} own", "that is {v} own")
 
 LED = "/led"
 """How the shapes end whose requests begin with an argument."""
@@ -233,6 +235,7 @@ class Worder:
         ways = ("{v}",) if role in ("time", "moment") and _LEADS_ITSELF.match(said[-1].text) else PHRASES[role]
         if named and name and self.rng.random() < 0.7:
             ways = tuple(way for way in ways if "{n}" in way) or ways
+        ways = _IS_OWN if role == "owner" and said[-1].text.lower() in OWN else ways
         ways = ways if name else tuple(way for way in ways if "{n}" not in way) or ("{v}",)
         template = "{v}" if self.terse and not named and self.rng.random() < 0.6 else self.rng.choice(ways)
         label = singular(spoken(name)) if value == 1 and role == "count" else spoken(name)

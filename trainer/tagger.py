@@ -29,6 +29,9 @@ _SHARE = 0.9
 """Share of an argument's values that must stand in the request."""
 
 _PENALTY = 0.05
+_FAINT = 1
+"""The largest weight, of 127, that is not kept."""
+
 _STEPS = 60
 _HEATS = tuple(0.7 * 1.2**step for step in range(12))
 
@@ -52,7 +55,7 @@ def fit_tagger(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False)
     shows a bar where it takes over two seconds.
 
     >>> from schematune.schemas.call import Call
-    >>> pairs = [Pair.of(f"play {name} please", [Call("play", {"song": name})]) for name in ("Hey Jude", "Yesterday", "Help")]
+    >>> pairs = [Pair.of(f"play {name} please", [Call("play", {"song": name})]) for name in ("Hey Jude", "Yesterday", "In My Life")]
     >>> tools = ToolSet({"name": "play", "parameters": {"properties": {"song": {"type": "string"}}}})
     >>> spans = fit_tagger(pairs, tools).read("play", "play Let It Be please").spans("song")
     >>> max(spans, key=spans.get)
@@ -75,8 +78,9 @@ def fit_tagger(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False)
             heat = _heat(_fit(seen, columns, len(names), bar), _batches(judged, columns))
         weights, moves = (part / heat for part in _fit(rows, columns, len(names), bar))
     scale = weights.abs().amax(dim=0).clamp_min(1e-12) / 127
-    table = (weights / scale).round().to(torch.int8).numpy()
-    return Tagger(names, known, table, scale.numpy(), moves.numpy())
+    table = (weights / scale).round().to(torch.int8)
+    table[table.abs() <= _FAINT] = 0  # says nothing, and packs to half
+    return Tagger(names, known, table.numpy(), scale.numpy(), moves.numpy())
 
 
 def _known(called: Sequence[tuple[Pair, Call]], tools: ToolSet) -> dict[str, tuple[str, ...]]:
