@@ -322,13 +322,20 @@ def _held_out(renderer: Renderer, recipe: Recipe) -> list[tuple[list[int], list[
     return rows
 
 
+def _read_before(recipe: Recipe) -> int:
+    """Return the tokens that the base to go on from had read, by its own recipe."""
+    path = Path(recipe.start) / "recipe.json"
+    told = json.loads(path.read_text(encoding="utf-8")) if recipe.start and path.exists() else {}
+    return int(told.get("tokens_in_all", told.get("tokens", 0)))
+
+
 def ship(folder: Path, model: Any, tokenizer: Any, recipe: Recipe, tokens: int) -> Path:
     """Write the finished base (bf16 safetensors, tokenizer, template, recipe) and return its folder."""
     target = folder / "base"
     model.generation_config.use_cache = True
     model.save_pretrained(target, max_shard_size="15MB")
     tokenizer.save_pretrained(target)
-    kept = asdict(recipe) | {"tokens": tokens}
+    kept = asdict(recipe) | {"tokens": tokens, "tokens_in_all": tokens + _read_before(recipe)}
     for name in ("tools", "people", "avoid"):  # what was mixed in, not where it lay
         kept[name] = ["/".join(Path(path).parts[-2:]) for path in kept[name]]
     (target / "recipe.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
