@@ -7,14 +7,23 @@ gets the word that the request says. Where it has another value there, the pair 
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from schematune.schemas.call import RESERVED, Call
+from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Evidence, Pair
+from schematune.schemas.realistic import concept
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["Agreement"]
+__all__ = ["Agreement", "borrowed_share"]
+
+VAGUE = ("thing", "kind", "quality", "feature", "food", "service", "unit", "manner", "nearness", "warmth")
+"""Concepts whose made-up values are further from what people say than other examples' are."""
+
+FEW_VALUES = 0.7
+"""Share of an argument's values in examples that are distinct, under which it has few: those that it was seen with."""
+
 
 LEAST = 2
 """Examples that must take a word for an argument's value before the rest is held to it."""
@@ -24,6 +33,16 @@ SHARE = 0.9
 
 _LONGEST = 3
 _WORD = re.compile(r"[\w'-]+")
+
+
+def borrowed_share(name: str, known: Sequence[JSON]) -> float:
+    """Return how often a value of an argument is one of those `known` from examples, and not a new one.
+
+    >>> borrowed_share("size", ["small", "large", "small", "large"]), borrowed_share("city", ["Oslo", "Bergen", "Ulm", "Graz"])
+    (0.95, 0.3)
+    """
+    few = len(known) > 3 and len({str(value).lower() for value in known}) < FEW_VALUES * len(known)
+    return 0.95 if few else 0.85 if concept(name) in VAGUE else 0.3
 
 
 class Agreement:

@@ -14,12 +14,12 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from schematune.schemas.agreement import borrowed_share
 from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.crossover import Ending, crossed, ending_of
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.normal import resolve
 from schematune.schemas.pair import Evidence, Pair
-from schematune.schemas.realistic import concept
 from schematune.schemas.rephrase import Part, lead_of, rephrased
 from schematune.schemas.sayings import sayings
 from schematune.schemas.tool import ToolSet
@@ -32,9 +32,6 @@ Path = tuple[str | int, ...]
 JOINED = 0.1
 """Share of the pairs that are two examples in one request."""
 
-
-VAGUE = ("thing", "kind", "quality", "feature", "food", "service", "unit", "manner", "nearness", "warmth")
-"""Concepts whose made-up values are further from what people say than other examples' are."""
 
 CROSSED = 0.25
 """Share of the pairs that lose their last phrase or end with another example's."""
@@ -348,8 +345,7 @@ class Multiplier:
 
     def _other(self, name: str, path: Path, schema: Mapping[str, JSON], today: date | None) -> JSON:
         known = self.seen[name, _general(path)]
-        vague = concept(str(path[-1])) in VAGUE
-        if known and not _is_date(schema) and self.rng.random() < (0.85 if vague else 0.5):
+        if known and not _is_date(schema) and self.rng.random() < borrowed_share(str(path[-1]), known):
             return self.rng.choice(known)
         return self.samplers[name].on(today).value(schema, str(path[-1]))
 

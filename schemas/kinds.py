@@ -6,7 +6,7 @@ act on.
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from schematune.schemas.frames import plan
 from schematune.schemas.jsontext import JSON
@@ -70,15 +70,18 @@ class Kinds:
             self._known[tool.name] = found
         return self._known[tool.name]
 
-    def fill(self, tool: Tool, values: Mapping[str, JSON], rng: random.Random) -> dict[str, JSON]:
-        """Return `values` with nouns of the tools in the place of some that are kinds."""
+    def fill(
+        self, tool: Tool, values: Mapping[str, JSON], rng: random.Random, *, may: Callable[[str], bool] = bool
+    ) -> dict[str, JSON]:
+        """Return `values` with nouns of the tools in the place of some that are kinds; `may` tells which nouns may stand."""
         filled = dict(values)
         for name, (own, sisters) in self.of(tool).items():
             roll = rng.random()
             nouns = own if roll < _OWN else sisters if roll < _OWN + _SISTERS else ()
             if name in filled and isinstance(filled[name], str) and nouns:
                 noun = rng.choice(nouns)
-                filled[name] = f"{noun}s" if rng.random() < 0.15 and not noun.endswith("s") else noun
+                noun = f"{noun}s" if rng.random() < 0.15 and not noun.endswith("s") else noun
+                filled[name] = noun if may(noun) else filled[name]
         return filled
 
 

@@ -7,7 +7,7 @@ their order (`schematune.schemas.stream`). The processes are those of `datasets`
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -100,6 +100,13 @@ class SplitSynthesizer(Synthesizer):
                 break
             today += timedelta(days=DAYS)
         return super().arguments(tool, today, share=share)
+
+    def filled(self, tool: Tool, values: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Return drawn values, some replaced by nouns of the tools that the split may say."""
+        return self._kinds.fill(tool, values, self.rng, may=self._may)
+
+    def _may(self, noun: str) -> bool:
+        return not self.splits.apart or self.splits.admits(self._split, noun)
 
     def drawn(self) -> Pair | None:
         """Make one pair; None where it could not be given values of its split."""

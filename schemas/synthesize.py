@@ -154,10 +154,14 @@ class Synthesizer:
             swapped = {**values, low: values[high], high: values[low]}
             if _is_above(values[low], values[high]) and tool.validator.is_valid(swapped):
                 values = swapped
-        values = self._kinds.fill(tool, values, self.rng)
+        values = self.filled(tool, values)
         dates = [n for n in values if form_of(resolve(tool.properties.get(n, {}), tool.parameters)) == "date"]
         values.update(zip(dates, sorted(values[name] for name in dates), strict=True))
         return values
+
+    def filled(self, tool: Tool, values: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Return drawn values, some of them replaced by what is known to be said there."""
+        return self._kinds.fill(tool, values, self.rng)
 
     def _sampler(self, tool: Tool, today: date) -> Sampler:
         if id(tool) not in self._samplers:

@@ -90,3 +90,26 @@ def test_what_is_completed_stays_so(seed: int) -> None:
     if made is not None:
         assert agreement.completed(made) is made
         assert made.calls[0].arguments.items() >= pair.calls[0].arguments.items()
+
+
+def test_arguments_of_few_values_mostly_keep_to_them() -> None:
+    tools = ToolSet(
+        {"name": "paint", "parameters": {"properties": dict.fromkeys(("coat", "town"), {"type": "string"})}}
+    )
+    said = [
+        ("glossy", "Ulm"),
+        ("matt", "Graz"),
+        ("glossy", "Bergen"),
+        ("matt", "Lyon"),
+        ("glossy", "Turin"),
+        ("matt", "Oslo"),
+    ]
+    mine = [
+        Pair.of(f"a {coat} coat for the wall in {town}", [Call("paint", {"coat": coat, "town": town})])
+        for coat, town in said
+    ]
+    made = [pair for pair in synthesize(tools, 300, examples=mine, seed=4) if pair.source.startswith("from ")]
+    values = [call.arguments for pair in made for call in pair.calls]
+    coats, towns = ([value[name] for value in values if name in value] for name in ("coat", "town"))
+    assert len(coats) > 50 and sum(coat.lower() in ("glossy", "matt") for coat in coats) > 0.85 * len(coats)
+    assert sum(town.lower() in {town.lower() for _, town in said} for town in towns) < 0.6 * len(towns)
