@@ -36,11 +36,12 @@ _LEAST = 1e-3
 _FLOOR = 1e-30
 """Keeps the logarithm of what cannot be finite."""
 
-_TRUST = 3.0
+_TRUST = 6.0
 """How much surer the tagger is taken to be than it says: the model, tuned until it fits its pairs, says too much of its own."""
 
 _VALUE = re.compile(r'("(?:[^"\\]|\\.)*")(?!\s*:)')
-_CLOSING = frozenset('",:]}')
+_SIGNS = frozenset('",:]}[{')
+"""Signs of JSON that a token may add to the end of a text: it writes what comes next as well."""
 
 
 class CallBias:
@@ -69,7 +70,7 @@ class CallBias:
         going = {text: both for text, both in texts.items() if text.startswith(typed)}
         if not going or (len(going) == 1 and not copied):
             return None
-        found = self._tokens(going, len(typed), copied)
+        found = self._tokens(going, len(typed))
         if copied:
             return self._copying(found, _log_sum(log for log, _ in going.values()), logits)
         leans = {
@@ -173,15 +174,15 @@ class CallBias:
         logs = found.logs(*self._read)
         return {name: (logs[name], rate) for name, rate in zip(found.names, found.rates.tolist(), strict=True)}
 
-    def _tokens(self, going: Texts, at: int, beyond: bool) -> dict[int, list[tuple[float, float]]]:
-        """Return the tokens that go on with some of the texts from `at` on, each with these; with some that end them."""
+    def _tokens(self, going: Texts, at: int) -> dict[int, list[tuple[float, float]]]:
+        """Return the tokens that go on with some of the texts from `at` on, or end them and go beyond, each with these."""
         found: dict[int, list[tuple[float, float]]] = {}
         pieces, endings = _pieces(self.tokenizer)
         for text, both in going.items():
             for end in range(at + 1, min(len(text), at + _LONGEST) + 1):
                 for token in pieces.get(text[at:end], ()):
                     found.setdefault(token, []).append(both)
-            for token in endings.get(text[at:], ()) if beyond else ():
+            for token in endings.get(text[at:], ()):
                 found.setdefault(token, []).append(both)
         return found
 
@@ -254,9 +255,8 @@ def _pieces(tokenizer: PreTrainedTokenizerBase) -> _Pieces:
             if piece.isascii():
                 made[piece] = (*made.get(piece, ()), place)
                 for end in range(len(piece) - 1, 0, -1):
-                    if piece[end] not in _CLOSING:
+                    if piece[end] not in _SIGNS:
                         break
-                    if piece[end - 1] == '"':
-                        ended[piece[:end]] = (*ended.get(piece[:end], ()), place)
+                    ended[piece[:end]] = (*ended.get(piece[:end], ()), place)
         _KNOWN[tokenizer] = made, ended
     return _KNOWN[tokenizer]

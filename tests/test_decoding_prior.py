@@ -230,6 +230,35 @@ def test_options_lean_where_they_are_chosen(family: str, tiny_loaded: Loaded) ->
     assert gain("quick text to Zoe", named, "channel") > gain("at once to Zoe", named, "channel")
 
 
+def test_a_name_that_begins_another_leans_with_the_signs_after_it(tiny_loaded: Loaded) -> None:
+    """A token that ends a name and opens its value, `":"`, leans as one that only ends it."""
+    text = {"type": "string"}
+    tools = ToolSet(
+        [{"name": "put", "parameters": {"properties": {"list_owner": text, "list": text}}}, {"name": "stop"}]
+    )
+    said = [("on my list", {"list_owner": "my"}), ("on the list", {})]
+    pairs = [
+        Pair.of(f"put {thing} {words}", [Call("put", given)])
+        for words, given in said
+        for thing in ("milk", "rice", "salt", "tea")
+    ]
+    pairs += [Pair.of(f"stop {word}", [Call("stop", {})]) for word in ("it", "now", "here")]
+    prior, base = fit_prior(pairs, tools), tiny_loaded("builtin")
+    assert prior is not None
+    tokenizer = base.tokenizer
+    both = tokenizer.convert_tokens_to_ids('":"')
+    assert both != tokenizer.unk_token_id and tokenizer.decode([both]) == '":"'
+    written = tokenizer.encode('{"name":"put","arguments":{"list', add_special_tokens=False)
+    logits = torch.zeros(len(tokenizer))
+    [on] = tokenizer.encode("_", add_special_tokens=False)
+    leans = []
+    for words, _ in said:
+        leant = CallBias(prior, f"put soap {words}", tools, base.renderer.form, tokenizer)(written, logits)
+        assert leant is not None
+        leans.append(float(leant[on] - leant[both]))
+    assert leans[0] > 0.5 + leans[1]
+
+
 @given(st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text(max_size=5)), st.data())
 def test_a_place_is_read_from_any_beginning_of_an_object(value: dict[str, object], data: st.DataObject) -> None:
     text = json.dumps(value, ensure_ascii=False)
