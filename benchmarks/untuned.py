@@ -53,7 +53,7 @@ def _measured(options: argparse.Namespace) -> list[Point]:
         base = load_base(name, device=options.device)
         tokens = options.tokens[place] * 1e6 if options.tokens else _tokens(Path(name))
         for path in options.cases:
-            key = (base.fingerprint, path.stem, options.limit)
+            key = (base.fingerprint, f"{path.resolve().parent.name}/{path.stem}", options.limit)
             if key not in found:
                 skipped: list[str] = []
                 cases = sample(read_cases(path, skipped=skipped), options.limit)
@@ -62,7 +62,7 @@ def _measured(options: argparse.Namespace) -> list[Point]:
                 )
                 held, free = runs["long+grammar"].metrics(), runs["long"].metrics()
                 figures = {name: held[name] for name in ("exact", "exact_ci", "tool", "no_tool_right", "no_tool_wrong")}
-                found[key] = {"base": key[0], "set": path.stem, "limit": options.limit, "cases": len(cases), "skipped": len(skipped),
+                found[key] = {"base": key[0], "set": key[1], "limit": options.limit, "cases": len(cases), "skipped": len(skipped),
                               **figures, "free_valid": free["valid"], "free_exact": free["exact"]}  # fmt: skip
                 write_jsonl(kept, found.values())
             points.append({**found[key], "base": str(name), "tokens": tokens})

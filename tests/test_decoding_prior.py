@@ -247,7 +247,7 @@ def test_a_name_that_begins_another_leans_with_the_signs_after_it(tiny_loaded: L
     assert prior is not None
     tokenizer = base.tokenizer
     both = tokenizer.convert_tokens_to_ids('":"')
-    assert both != tokenizer.unk_token_id and tokenizer.decode([both]) == '":"'
+    assert both != tokenizer.unk_token_id and str(tokenizer.decode([int(str(both))])) == '":"'
     written = tokenizer.encode('{"name":"put","arguments":{"list', add_special_tokens=False)
     logits = torch.zeros(len(tokenizer))
     [on] = tokenizer.encode("_", add_special_tokens=False)
@@ -255,6 +255,7 @@ def test_a_name_that_begins_another_leans_with_the_signs_after_it(tiny_loaded: L
     for words, _ in said:
         leant = CallBias(prior, f"put soap {words}", tools, base.renderer.form, tokenizer)(written, logits)
         assert leant is not None
+        assert leant[both] == leant[tokenizer.convert_tokens_to_ids('":')] != 0
         leans.append(float(leant[on] - leant[both]))
     assert leans[0] > 0.5 + leans[1]
 
