@@ -313,7 +313,7 @@ class _Writer:
 
     def _write_patterns(self, patterns: Mapping[str, JSON], written: dict[str, JSON], depth: int) -> bool:
         """Write the patterns that the engine takes; tell whether these are all."""
-        taken = [one for one in patterns if compiles(compact({"type": "object", "patternProperties": {one: True}}))]
+        taken = [one for one in patterns if _takes_pattern(one)]
         if taken:
             written["patternProperties"] = {one: self.part(patterns[one], depth + 1) for one in taken}
         self.checked["patternProperties"] += len(taken) < len(patterns)
@@ -328,10 +328,14 @@ class _Writer:
         kept = {name: part for name, part in properties.items() if validator is None or validator.is_valid(name)}
         gone: dict[str, JSON] = {name: False for name in properties if name not in kept}
         listed = normal.get("enum", [normal["const"]] if "const" in normal else [] if normal == NEVER else None)
-        if listed is not None:
+        if listed is not None and all(map(_takes_pattern, patterns)):
             self.rewritten["propertyNames"] += 1
-            more = {name: rest for name in listed if isinstance(name, str) and name not in kept and not patterns}
-            return {**kept, **gone, **more}, patterns, rest if patterns else False
+            more: dict[str, JSON] = {}
+            for name in (name for name in listed if isinstance(name, str)):
+                parts = [kept[name]] if name in kept else []
+                parts += [part for pattern, part in patterns.items() if matches(pattern, name)]
+                more[name] = parts[0] if len(parts) == 1 else self.document.together(parts) if parts else rest
+            return {**kept, **gone, **more}, {}, False  # no other name is left for a pattern
         only = set(normal) - ANNOTATIONS - {"type"}
         if only == {"pattern"} and not patterns and compiles(compact({"type": "string", "pattern": normal["pattern"]})):
             self.rewritten["propertyNames"] += 1
@@ -377,3 +381,8 @@ class _Writer:
 
 def _any_of(ways: Iterator[JSON]) -> JSON:
     return ({"anyOf": found} if found[1:] else found[0]) if (found := list(ways)) else False
+
+
+def _takes_pattern(pattern: str) -> bool:
+    """Tell whether the engine takes a pattern of names."""
+    return compiles(compact({"type": "object", "patternProperties": {pattern: True}}))

@@ -86,6 +86,11 @@ REWRITTEN: list[tuple[Any, list[Any], list[Any]]] = [
     ),
     ({"type": "object", "propertyNames": {"maxLength": 2}}, [{}, {"ab": 1}], [{"abc": 1}]),
     (
+        {"type": "object", "propertyNames": {"enum": ["a", "b"]}, "properties": {"a": {"minimum": 3}},
+         "patternProperties": {"^a": {"type": "integer"}}, "additionalProperties": {"type": "string"}},
+        [{}, {"a": 4, "b": "x"}], [{"a": 1}, {"a": "x"}, {"b": 1}, {"c": "x"}],
+    ),
+    (
         {"type": "object", "properties": {"a": {}, "b": {}}, "additionalProperties": False, "minProperties": 1},
         [{"a": 1}, {"b": 1}, {"a": 1, "b": 1}], [{}],
     ),
