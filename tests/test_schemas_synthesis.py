@@ -304,7 +304,7 @@ def test_restyled_tools_stay_valid() -> None:
 
 
 WORDED = ("lexicon", "values", "wording", "sayings", "roles", "invent", "synthesize", "examples", "frames", "flags", "described",
-          "grammar", "realistic", "numbers", "records", "turns", "rephrase", "said", "spans", "crossover")  # fmt: skip
+          "grammar", "realistic", "numbers", "records", "turns", "rephrase", "said", "spans", "crossover", "kinds", "gazetteer", "dialogue", "several", "agreement")  # fmt: skip
 
 
 def test_no_word_list_names_a_benchmark() -> None:
