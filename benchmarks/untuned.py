@@ -99,15 +99,16 @@ def draw(points: Sequence[Point], path: Path) -> None:
 
     figure = Figure(figsize=(8.0, 4.4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    axes, drawn = figure.add_subplot(), []
     for name in dict.fromkeys(point["set"] for point in points):
         known = sorted((p["tokens"] / 1e6, 100 * p["exact"]) for p in points if p["set"] == name and p["tokens"])
         if known:
-            [line] = axes.plot(*zip(*known, strict=True), marker="o", markersize=4, linewidth=1.6)
-            axes.annotate(name, known[-1], (6, 0), textcoords="offset points", va="center", color=line.get_color())
+            [line] = axes.plot(*zip(*known, strict=True), marker="o", markersize=4, linewidth=1.6, label=name)
+            drawn.append((known[-1][1], line))
+    order = [line for _, line in sorted(drawn, key=lambda item: -item[0])]
+    axes.legend(handles=order, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}M")
-    axes.margins(x=0.16)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("tokens")
     axes.set_ylabel("whole answers right, tools in the prompt, %")
