@@ -97,18 +97,10 @@ class Corpus:
     """Blocks without end, the same ones for the same seed."""
 
     def __init__(self, sources: Sources, seed: int, *, longest: int = 1024) -> None:
-        """`longest` is the number of tokens that a block may have: from 2,048 on there are sets of up to 40 tools."""
+        """`longest` is the number of tokens that a block may have: from 2,048 on there are sets of up to 40 tools, from 8,192 on of up to 120."""
         self.counts = (1, 2, 3, 4, 5, 6, 8, 10, *((16, 24, 40) if longest >= _LONG else ()))
-        self.many = (
-            1,
-            2,
-            3,
-            4,
-            6,
-            8,
-            *((16, 40) if longest >= _LONG else ()),
-            *((80, 120) if longest >= _VERY_LONG else ()),
-        )
+        self.many = (1, 2, 3, 4, 6, 8, *((16, 40) if longest >= _LONG else ()))
+        self.many += (80, 120) if longest >= _VERY_LONG else ()
         self.rng = random.Random(seed)
         self.sources = sources
         self.shares = dict(SHARES)
