@@ -21,7 +21,8 @@ from schematune.benchmarks.cases import read_cases, sample
 from schematune.decoding.base import load_base
 from schematune.schemas.errors import ExampleError, SchematuneError
 from schematune.schemas.files import read_jsonl, write_jsonl
-from schematune.schemas.jsontext import JSON, strict_loads
+from schematune.schemas.jsontext import JSON
+from schematune.trainer.pretrain import tokens_read
 
 __all__ = ["draw", "main", "per_doubling"]
 
@@ -51,7 +52,7 @@ def _measured(options: argparse.Namespace) -> list[Point]:
     points = []
     for place, name in enumerate(options.bases):
         base = load_base(name, device=options.device)
-        tokens = options.tokens[place] * 1e6 if options.tokens else _tokens(Path(name))
+        tokens = options.tokens[place] * 1e6 if options.tokens else float(tokens_read(Path(name)))
         for path in options.cases:
             key = (base.fingerprint, f"{path.resolve().parent.name}/{path.stem}", options.limit)
             if key not in found:
@@ -68,13 +69,6 @@ def _measured(options: argparse.Namespace) -> list[Point]:
             points.append({**found[key], "base": str(name), "tokens": tokens})
             print(json.dumps(points[-1]), file=sys.stderr, flush=True)
     return points
-
-
-def _tokens(folder: Path) -> float:
-    """Return the tokens that a base has read by its recipe, its predecessors' with them; 0 where none tells."""
-    recipe = folder / "recipe.json"
-    told = strict_loads(recipe.read_text(encoding="utf-8")) if recipe.exists() else {}
-    return float(told.get("tokens_in_all", told.get("tokens", 0)))
 
 
 def per_doubling(points: Sequence[Point]) -> dict[str, float]:

@@ -122,7 +122,7 @@ class Dialogue:
         rng.shuffle(rest)
         now = min(len(rest), rng.choice((0, 1, 1, 2, 3)))
         first, shape = self.worder.request(tool, {name: known[name] for name in rest[:now]})
-        self.talk.user([*self._reference(kept, tool), *first] if kept else [*self._opening(aside), *first])
+        self.talk.user([*self._reference(kept), *first] if kept else [*self._opening(aside), *first])
         self.talk.said |= kept
         rest = rest[now:]
         while rest:
@@ -165,7 +165,7 @@ class Dialogue:
     def _opening(self, aside: Aside | None) -> list[Piece]:
         return [Piece(self.rng.choice(_ON))] if aside else []
 
-    def _reference(self, kept: Mapping[str, Evidence], tool: Tool) -> list[Piece]:
+    def _reference(self, kept: Mapping[str, Evidence]) -> list[Piece]:
         """Return how the user goes on, with a word for what was said before, now and then."""
         about = concept(next(iter(kept)).split(".")[1])
         words = _THERE.get(about, ("there", "over there", "there too") if about in _PLACES else ())

@@ -41,7 +41,8 @@ class Evidence:
 
     `path` is the call's place and the argument's path (`"0.when.date"`); `rule` is `"span"` (a literal
     part of the request), `"said"` (the request says it in other words), `"context"` (it follows from the
-    context) or `"default"`; `start` and `end` are offsets into what the user said (`Pair.said`), -1 where none.
+    context), `"offered"` (the assistant said it and the user agreed, there) or `"default"`; `start` and `end` are
+    offsets into what the user said (`Pair.said`), -1 where none.
     """
 
     path: str

@@ -35,7 +35,7 @@ from schematune.trainer.corpus import Block, Corpus, Sources
 from schematune.trainer.masters import Masters, rate_at
 from schematune.trainer.tokens import make_tokenizer, train_tokenizer
 
-__all__ = ["Recipe", "Rows", "encode", "pretrain"]
+__all__ = ["Recipe", "Rows", "encode", "pretrain", "tokens_read"]
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "decoding" / "builtin" / "chat_template.jinja"
 
@@ -322,10 +322,10 @@ def _held_out(renderer: Renderer, recipe: Recipe) -> list[tuple[list[int], list[
     return rows
 
 
-def _read_before(recipe: Recipe) -> int:
-    """Return the tokens that the base to go on from had read, by its own recipe."""
-    path = Path(recipe.start) / "recipe.json"
-    told = json.loads(path.read_text(encoding="utf-8")) if recipe.start and path.exists() else {}
+def tokens_read(base: Path) -> int:
+    """Return the tokens that a base has read by its recipe, its predecessors' with them; 0 where it has none."""
+    path = base / "recipe.json"
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return int(told.get("tokens_in_all", told.get("tokens", 0)))
 
 
@@ -335,7 +335,10 @@ def ship(folder: Path, model: Any, tokenizer: Any, recipe: Recipe, tokens: int) 
     model.generation_config.use_cache = True
     model.save_pretrained(target, max_shard_size="15MB")
     tokenizer.save_pretrained(target)
-    kept = asdict(recipe) | {"tokens": tokens, "tokens_in_all": tokens + _read_before(recipe)}
+    kept = asdict(recipe) | {
+        "tokens": tokens,
+        "tokens_in_all": tokens + (tokens_read(Path(recipe.start)) if recipe.start else 0),
+    }
     for name in ("tools", "people", "avoid"):  # what was mixed in, not where it lay
         kept[name] = ["/".join(Path(path).parts[-2:]) for path in kept[name]]
     (target / "recipe.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
