@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from schematune.schemas.lexicon import pool
+from schematune.schemas.pools import pool
 
 __all__ = ["kinds_of"]
 

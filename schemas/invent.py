@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.lexicon import ADJECTIVES, NOUNS, VERBS, invented, pool
+from schematune.schemas.lexicon import ADJECTIVES, NOUNS, VERBS, invented
+from schematune.schemas.pools import pool
 from schematune.schemas.tool import Tool, ToolSet
 
 __all__ = ["invent_tool", "invent_tools", "restyled", "tool_set"]

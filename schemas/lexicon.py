@@ -1,16 +1,21 @@
-"""Word lists for wording requests and inventing tools, and pools of realistic values.
+"""Word lists for wording requests and inventing tools.
 
-General English only: nothing here names a tool, an argument or a value of a benchmark. The pools come
-from faker, seeded, and are made once per process.
+General English only: nothing here names a tool, an argument or a value of a benchmark.
 """
 
 import random
 import re
-from functools import lru_cache
 
-from faker import Faker
-
-__all__ = ["ADJECTIVES", "ALSO_CALLED", "CHATTER", "NOUNS", "OPENERS", "SMALL_TALK", "VERBS", "pool", "words_of"]
+__all__ = [
+    "ADJECTIVES",
+    "ALSO_CALLED",
+    "CHATTER",
+    "NOUNS",
+    "OPENERS",
+    "SMALL_TALK",
+    "VERBS",
+    "words_of",
+]
 
 
 def words_of(name: str) -> list[str]:
@@ -329,36 +334,3 @@ _SYLLABLES = "ba be bo da de di do fa fe fi ga go ka ke ki ko la le li lo lu ma 
 def invented(rng: random.Random) -> str:
     """Return a word that no dictionary has."""
     return "".join(rng.choice(_SYLLABLES) for _ in range(rng.choice((2, 2, 3))))
-
-
-_LOCALES = ("en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "en_IN", "nl_NL", "pl_PL")
-_MAKERS: dict[str, tuple[str, int]] = {
-    "person": ("name", 1200), "first_name": ("first_name", 800), "city": ("city", 1200), "country": ("country", 200),
-    "company": ("company", 800), "street": ("street_address", 600), "email": ("email", 800), "job": ("job", 400),
-    "word": ("word", 900), "color": ("color_name", 120), "currency": ("currency_code", 60), "url": ("url", 300),
-    "phone": ("phone_number", 400), "file": ("file_name", 400), "phrase": ("catch_phrase", 600),
-    "language": ("language_name", 150), "state": ("state", 300), "state_code": ("state_abbr", 300), "sentence": ("sentence", 500), "product": ("bs", 500),
-}  # fmt: skip
-
-
-@lru_cache(maxsize=64)
-def pool(kind: str) -> tuple[str, ...]:
-    """Return realistic values of one kind (`person`, `city`, `company`, `email`, ...), always the same ones.
-
-    >>> len(pool("country")) > 50
-    True
-    """
-    maker, size = _MAKERS[kind]
-    local = kind in ("person", "first_name", "city", "company", "street")
-    locales = _LOCALES if local else ("en_US",)
-    values: dict[str, None] = {}
-    for locale in locales:
-        fake = Faker(locale)
-        fake.seed_instance(f"{kind}-{locale}")
-        for provider in fake.get_providers():
-            if isinstance(getattr(provider, "cities", None), list):  # made of a set: another order in each process
-                provider.cities = sorted(provider.cities)
-        make = getattr(fake, maker)
-        for _ in range(size // len(locales)):
-            values[str(make()).replace("\n", ", ")] = None
-    return tuple(values)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import import_module
 
-from schematune.schemas.lexicon import ADJECTIVES, NOUNS, VERBS, pool
+from schematune.schemas.lexicon import ADJECTIVES, NOUNS, VERBS
+from schematune.schemas.pools import pool
 
 __all__ = ["PARTICLES", "find_names", "first_names", "is_name", "last_names"]
 

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.lexicon import ADJECTIVES, NOUNS, invented, pool, words_of
+from schematune.schemas.lexicon import ADJECTIVES, NOUNS, invented, words_of
+from schematune.schemas.pools import pool
 
 __all__ = ["FORMATS", "clock", "concept", "hints", "within", "worded"]
 

@@ -24,6 +24,7 @@ from schematune.schemas.examples import Multiplier
 from schematune.schemas.invent import invent_tools
 from schematune.schemas.jsontext import JSON, compact, strict_loads
 from schematune.schemas.pair import Pair, Split
+from schematune.schemas.pools import local_to
 from schematune.schemas.splits import DAYS, SPLITS, TRIES, Splits, SplitSampler, Strayed, leaves
 from schematune.schemas.synthesize import VARIANTS, Synthesizer
 from schematune.schemas.tool import Tool, ToolSet
@@ -148,19 +149,27 @@ class _Recipe:
     seed: int
     dev: float
     test: float
+    locales: tuple[str, ...]
 
 
 class Maker:
     """Makes any shard of one run: pairs, or the reasons why they were thrown away."""
 
     def __init__(
-        self, tools: ToolSet, *, examples: Iterable[Pair] = (), seed: int = 0, dev: float, test: float
+        self,
+        tools: ToolSet,
+        *,
+        examples: Iterable[Pair] = (),
+        seed: int = 0,
+        dev: float,
+        test: float,
+        locales: tuple[str, ...] = (),
     ) -> None:
-        """`examples` are multiplied; shares `dev` and `test` are set apart."""
+        """`examples` are multiplied; shares `dev` and `test` are set apart; values are as in `locales`."""
         own = [replace(pair, id="") for pair in examples]  # what is made of them gets its own
         rows = compact([pair.to_dict() for pair in own])
-        self._recipe = _Recipe(compact(tools.openai()), tools.parallel, rows, seed, dev, test)
-        self.state = f"{seed}-{tools.fingerprint}"
+        self._recipe = _Recipe(compact(tools.openai()), tools.parallel, rows, seed, dev, test, locales)
+        self.state = f"{seed}-{tools.fingerprint}{'-'.join(locales)}"
         rng = Steady(self.state)
         taken = frozenset(
             Splits.key(leaf) for pair in own for call in pair.calls for leaf in leaves(dict(call.arguments))
@@ -183,7 +192,9 @@ class Maker:
         """Yield the outcomes of one shard: a pair, or why there is none (empty where no check threw it away)."""
         self.fresh.restart(f"{self.state}-{number}")
         for _ in range(SHARD):
-            yield self._outcome()
+            with local_to(self._recipe.locales):
+                outcome = self._outcome()
+            yield outcome
 
     def _outcome(self) -> Pair | str:
         rng = self.fresh.rng
@@ -216,7 +227,8 @@ def _maker(recipe: _Recipe) -> Maker:
         return known
     tools = ToolSet(strict_loads(recipe.tools), parallel=recipe.parallel)
     examples = [Pair.from_dict(row) for row in strict_loads(recipe.examples)]
-    return Maker(tools, examples=examples, seed=recipe.seed, dev=recipe.dev, test=recipe.test)
+    shares: Any = {"dev": recipe.dev, "test": recipe.test}
+    return Maker(tools, examples=examples, seed=recipe.seed, **shares, locales=recipe.locales)
 
 
 def outcomes(maker: Maker, numbers: Sequence[int], *, workers: int = 1) -> Iterator[Pair | str]:

@@ -18,6 +18,7 @@ from schematune.schemas.datacard import fingerprint_of, save_with_card
 from schematune.schemas.errors import ExampleError, SchemaError
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Pair, Pairs, read_examples
+from schematune.schemas.pools import local_to
 from schematune.schemas.privacy import Scrubber
 from schematune.schemas.shards import SHARD, Maker, outcomes
 from schematune.schemas.teacher import Teacher
@@ -57,6 +58,7 @@ class PairStream:
         avoid: Iterable[Pair] = (),
         teacher: Teacher | None = None,
         scrub: bool | Scrubber = False,
+        locale: str | Sequence[str] = (),
         dev: float = 0.04,
         test: float = 0.04,
         workers: int = 1,
@@ -68,7 +70,9 @@ class PairStream:
         if min(dev, test) < 0 or dev + test >= 1:
             what = f"dev={dev} and test={test} leave nothing to train on, or are no shares"
             raise ExampleError(what, where="dev, test", fix="shares from 0, below 1 together")
-        self.tools, self.n, self.seed, self.teacher = tools, n, seed, teacher
+        locales = (locale,) if isinstance(locale, str) else tuple(locale)
+        with local_to(locales):  # raises for one that is not known
+            self.tools, self.n, self.seed, self.teacher = tools, n, seed, teacher
         self.workers, self.progress = max(1, workers), progress
         self.replaced: Counter[str] = Counter()
         self.left_out = 0
@@ -83,7 +87,7 @@ class PairStream:
         self._checker = Checker(tools, avoid=unseen)
         self._given: dict[str, JSON] = {
             "seed": seed,
-            "options": {"pairs": n, "dev": dev, "test": test},
+            "options": {"pairs": n, "dev": dev, "test": test, **({"locale": list(locales)} if locales else {})},
             "tools": {"fingerprint": tools.fingerprint, "names": list(tools.names)},
             "inputs": {
                 name: {**file, **fingerprint_of(pair.to_dict() for pair in pairs)}
@@ -91,7 +95,7 @@ class PairStream:
                 if len(pairs)
             },
         }
-        self._maker = Maker(tools, examples=self.own, seed=seed, dev=dev, test=test)
+        self._maker = Maker(tools, examples=self.own, seed=seed, dev=dev, test=test, locales=locales)
         self.rejected: Counter[str] = self._checker.rejected
 
     def __iter__(self) -> Iterator[Pair]:

@@ -312,6 +312,7 @@ def synthesize(
     avoid: Iterable[Pair] = (),
     teacher: Teacher | None = None,
     scrub: "bool | Scrubber" = False,
+    locale: str | Sequence[str] = (),
     dev: float = 0.04,
     test: float = 0.04,
     workers: int = 1,
@@ -324,11 +325,12 @@ def synthesize(
     not come out. A `teacher` puts the synthetic requests anew, where what it writes passes the checks. Shares `dev`
     and `test` of the synthetic pairs are set apart: splits share neither a family of wordings nor, where an argument
     has many values, a value (`schematune.schemas.splits`). `scrub` replaces personal data in the examples first
-    (`schematune.schemas.privacy`). `workers` are processes. The result's `rejected` counts
+    (`schematune.schemas.privacy`). People, towns, companies, streets, addresses and phones are those of the `locale` (or several,
+    as faker names them: `"de_DE"`), of a mix of locales by default. `workers` are processes. The result's `rejected` counts
     what the checks threw away, by reason. `progress` shows a bar. For more pairs than fit the memory there is
     `schematune.schemas.stream.PairStream`, which takes the same arguments.
 
-    Raises `ExampleError` for examples that do not fit, `SchemaError` where a tool cannot be sampled.
+    Raises `ExampleError` for examples that do not fit, `SchemaError` where a tool cannot be sampled, or for a locale that is not known.
 
     >>> tools = ToolSet({"name": "add", "parameters": {"properties": {"n": {"type": "integer"}}, "required": ["n"]}})
     >>> pairs = synthesize(tools, 20, seed=1)
@@ -338,7 +340,7 @@ def synthesize(
     from schematune.schemas.stream import PairStream
 
     stream = PairStream(
-        tools, n, examples=examples, seed=seed, avoid=avoid, teacher=teacher, scrub=scrub, dev=dev, test=test,
+        tools, n, examples=examples, seed=seed, avoid=avoid, teacher=teacher, scrub=scrub, locale=locale, dev=dev, test=test,
         workers=workers, progress=progress,
     )  # fmt: skip
     pairs = list(stream)

@@ -15,11 +15,11 @@ from typing import Any
 
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.jsontext import JSON, compact
-from schematune.schemas.lexicon import pool
 from schematune.schemas.merge import NEVER, Normal, equal
 from schematune.schemas.normal import CHOICES, Document
 from schematune.schemas.numbers import number
 from schematune.schemas.patterns import from_pattern
+from schematune.schemas.pools import pool
 from schematune.schemas.realistic import within
 from schematune.schemas.strings import text
 from schematune.schemas.validate import Validator, part_validator

@@ -41,6 +41,7 @@ def _synth(options: argparse.Namespace) -> None:
         avoid=avoid,
         teacher=teacher,
         scrub=options.scrub,
+        locale=options.locale,
         workers=options.workers,
         progress=True,
     )
@@ -150,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--teacher-cache", metavar="FILE", help="where its answers are kept (OUT.teacher)")
     synth.add_argument("--avoid", help="a test set whose requests may not come out")
     synth.add_argument("--scrub", action="store_true", help="replace personal data in the examples by stand-ins first")
+    synth.add_argument(
+        "--locale", nargs="+", default=(), metavar="NAME", help="whose names and places, like de_DE (a mix)"
+    )
     synth.add_argument("--licence", default="", metavar="TEXT", help="licence of your examples, for the data card")
     synth.add_argument("--workers", type=int, default=1, metavar="N", help="processes; the pairs are the same (1)")
     synth.add_argument("--seed", type=int, default=0)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from schematune.schemas import shards
 from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.errors import SchemaError, SchematuneError
-from schematune.schemas.jsontext import digest
+from schematune.schemas.jsontext import compact, digest
 from schematune.schemas.pair import Pair, Pairs
 from schematune.schemas.shards import SHARD, Maker, Steady, outcomes
 from schematune.schemas.splits import SPLITS, Splits, SplitSampler, Strayed
@@ -71,7 +71,7 @@ def test_the_same_pairs_come_out_in_another_process() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from test_schemas_shards import EXAMPLES, TOOLS; from schematune import synthesize\n"
-        "from schematune.schemas.jsontext import digest\n"
+        "from schematune.schemas.jsontext import compact, digest\n"
         "print(digest([pair.to_dict() for pair in synthesize(TOOLS, 300, examples=EXAMPLES, seed=2)]))"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent)]
@@ -178,3 +178,34 @@ def test_what_takes_any_text_has_many_values_in_every_split(name: str) -> None:
         sampler = SplitSampler(random.Random(5), root={}, splits=Splits(dev=0.1, test=0.1), split=split)
         values[split] = {Splits.key(sampler.value(text, name)) for _ in range(200)}
     assert not values["train"] & values["test"] and not values["train"] & values["dev"]
+
+
+GUESTS = ToolSet(
+    {
+        "name": "invite",
+        "parameters": {
+            "properties": {"guest_name": {"type": "string"}, "city": {"type": "string"}},
+            "required": ["guest_name", "city"],
+        },
+    }
+)
+
+
+def test_values_are_as_in_the_locale_asked_for() -> None:
+    """By the characters that the locale's people write with, whatever the number of workers; none stays behind."""
+    made = synthesize(GUESTS, 200, seed=4, locale="el_GR")
+    cities = [str(call.arguments["city"]) for pair in made for call in pair.calls if "city" in call.arguments]
+    greek = [city for city in cities if any("\u0370" <= sign <= "\u03ff" for sign in city)]
+    assert len(greek) > 0.7 * len(cities) > 0
+    assert '"locale":["el_GR"]' in compact(dict(made.origin))
+    several: Any = {"seed": 4, "locale": ["el_GR", "sv_SE"]}
+    assert list(synthesize(GUESTS, 2 * SHARD, **several)) == list(synthesize(GUESTS, 2 * SHARD, workers=2, **several))
+    mixed = synthesize(GUESTS, 50, seed=4)
+    assert not any("\u0370" <= sign <= "\u03ff" for pair in mixed for sign in pair.said) and "locale" not in str(
+        mixed.origin
+    )
+
+
+def test_a_locale_that_nobody_knows_is_told() -> None:
+    with pytest.raises(SchemaError, match="locale: there is no locale 'de_XX'; like de.*de_AT"):
+        synthesize(GUESTS, 5, locale="de_XX")
