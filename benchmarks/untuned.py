@@ -2,10 +2,10 @@
 
 Answers cases by the long prompt, greedily, under the grammar and (for validity) without it, with each of several bases: releases of
 one base after more and more tokens, say, or others. `--tokens` gives the tokens that each has read, in millions, where its `recipe.json` does
-not. Broken cases are left out and counted. Each point is kept in `--out` once it is there: a run that was cut off goes on.
+not; `--without-reader` takes away what leans an untuned base (`schematune.decoding.reader`). Broken cases are left out and counted. Each point is kept in `--out` once it is there: a run that was cut off goes on.
 With `--plot` the whole answers right are drawn against the tokens, a line for each set.
 
-Prints one JSON object last: `points` of `{base, tokens, set, cases, skipped, exact, tool, free_valid, no_tool_right, no_tool_wrong}`, shares
+Prints one JSON object last: `points` of `{base, reader, tokens, set, cases, skipped, exact, tool, free_valid, no_tool_right, no_tool_wrong}`, shares
 between 0 and 1, and `per_doubling`: for each set the points that a doubling of tokens added to `exact` between the last two bases.
 """
 
@@ -48,13 +48,22 @@ def _measured(options: argparse.Namespace) -> list[Point]:
     if options.tokens and len(options.tokens) != len(options.bases):
         raise ExampleError("not one number for each base", where="--tokens", fix="give as many as --bases")
     kept = options.out / "points.jsonl"
-    found = {(row["base"], row["set"], row["limit"]): row for _, row in (read_jsonl(kept) if kept.exists() else ())}
+    found = {
+        (row["base"], row.get("reader", False), row["set"], row["limit"]): row
+        for _, row in (read_jsonl(kept) if kept.exists() else ())
+    }
     points = []
     for place, name in enumerate(options.bases):
         base = load_base(name, device=options.device)
+        base.reader = None if options.without_reader else base.reader
         tokens = options.tokens[place] * 1e6 if options.tokens else float(tokens_read(Path(name)))
         for path in options.cases:
-            key = (base.fingerprint, f"{path.resolve().parent.name}/{path.stem}", options.limit)
+            key = (
+                base.fingerprint,
+                base.reader is not None,
+                f"{path.resolve().parent.name}/{path.stem}",
+                options.limit,
+            )
             if key not in found:
                 skipped: list[str] = []
                 cases = sample(read_cases(path, skipped=skipped), options.limit)
@@ -63,7 +72,7 @@ def _measured(options: argparse.Namespace) -> list[Point]:
                 )
                 held, free = runs["long+grammar"].metrics(), runs["long"].metrics()
                 figures = {name: held[name] for name in ("exact", "exact_ci", "tool", "no_tool_right", "no_tool_wrong")}
-                found[key] = {"base": key[0], "set": key[1], "limit": options.limit, "cases": len(cases), "skipped": len(skipped),
+                found[key] = {"base": key[0], "reader": key[1], "set": key[2], "limit": options.limit, "cases": len(cases), "skipped": len(skipped),
                               **figures, "free_valid": free["valid"], "free_exact": free["exact"]}  # fmt: skip
                 write_jsonl(kept, found.values())
             points.append({**found[key], "base": str(name), "tokens": tokens})
@@ -121,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--cases", type=Path, nargs="+", required=True, metavar="FILE", help="cases with tools of their own"
     )
+    parser.add_argument("--without-reader", action="store_true", help="the base alone")
     parser.add_argument("--limit", type=int, default=200, metavar="N", help="cases scored of each file (200)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the points are kept")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curve into this PNG or SVG file")

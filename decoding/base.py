@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from schematune.decoding.reader import Reader
 from schematune.schemas.errors import ModelError, RenderError
 from schematune.schemas.form import Form
 from schematune.schemas.jsontext import compact
@@ -49,7 +50,8 @@ class Base:
 
     `name` is what was asked for, `model` is in eval mode on its device, `fingerprint` identifies weights,
     vocabulary and chat template, `context` counts the tokens that it can read, prompt and output together. `adapter` is the
-    one of several in the model that this base speaks through (`schematune.decoding.callers`).
+    one of several in the model that this base speaks through (`schematune.decoding.callers`); `reader` leans its answers while no
+    adapter is on it, where one was shipped with it.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Base:
     fingerprint: str
     context: int
     adapter: str = ""
+    reader: Reader | None = None
 
     @cached_property
     def stop(self) -> frozenset[int]:
@@ -105,7 +108,7 @@ def load_base(
     text = model.config.get_text_config()
     text.use_cache = True
     context = int(getattr(text, "max_position_embeddings", None) or _DEFAULT_CONTEXT)
-    return Base(where, model, tokenizer, renderer, fingerprint, context)
+    return Base(where, model, tokenizer, renderer, fingerprint, context, reader=Reader.load(folder))
 
 
 def base_fingerprint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:

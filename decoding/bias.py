@@ -17,16 +17,16 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from schematune.decoding.prior import ToolPrior
+from schematune.decoding.prior import Answers, Prior
 from schematune.decoding.tagger import Reading
 from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.form import Form
+from schematune.schemas.jsontext import JSON
+from schematune.schemas.meaning import meanings
+from schematune.schemas.spans import can_copy
 from schematune.schemas.tool import Tool, ToolSet
 
 __all__ = ["CallBias"]
-
-Texts = dict[str, tuple[float, float]]
-"""Texts that may come next, each with the logarithms of its probability given the request, and of its share among all."""
 
 _MEMBER = re.compile(r',? ?("(?:[^"\\]|\\.)*"):')
 _JSON = json.JSONDecoder()
@@ -35,9 +35,6 @@ _LEAST = 1e-3
 
 _FLOOR = 1e-30
 """Keeps the logarithm of what cannot be finite."""
-
-_TRUST = 6.0
-"""How much surer the tagger is taken to be than it says: the model, tuned until it fits its pairs, says too much of its own."""
 
 _VALUE = re.compile(r'("(?:[^"\\]|\\.)*")(?!\s*:)')
 _SIGNS = frozenset('",:]}[{')
@@ -48,14 +45,20 @@ class CallBias:
     """Leans one row's choices towards what its request's words say."""
 
     def __init__(
-        self, prior: ToolPrior, request: str, tools: ToolSet, form: Form, tokenizer: PreTrainedTokenizerBase
+        self,
+        prior: Prior,
+        request: str,
+        tools: ToolSet,
+        form: Form,
+        tokenizer: PreTrainedTokenizerBase,
+        now: str = "",
     ) -> None:
-        """`tools` are those that may be called, `form` how a call of them is written."""
-        self.prior, self.request, self.tools, self.form, self.tokenizer = prior, request, tools, form, tokenizer
-        self._read = prior.read(request)
+        """`tools` are those that may be called, `form` how a call of them is written, `now` what days count from (ISO 8601)."""
+        self.tools, self.form, self.tokenizer, self.now = tools, form, tokenizer, now
+        self._said, self._trust = prior.about(request), prior.trust
         self._tagged: dict[tuple[str, str], Reading | None] = {}
-        self._known: dict[str, tuple[Texts, bool]] = {}
-        known = self._both("tool", "", "")
+        self._known: dict[str, tuple[Answers, bool]] = {}
+        known = self._said.answers("tool")
         self._names = {
             text: known[name] for name in (*tools.names, NO_TOOL) if name in known for text in _openings(name, form)
         }
@@ -89,18 +92,18 @@ class CallBias:
     ) -> torch.Tensor | None:
         """Return the logits of a copied value's tokens: what no span begins with is not barred, but improbable."""
         shares = {token: math.exp(_log_sum(log for log, _ in both) - total) for token, both in found.items()}
-        leans = {token: _TRUST * math.log1p(share / _LEAST) for token, share in shares.items()}
+        leans = {token: self._trust * math.log1p(share / _LEAST) for token, share in shares.items()}
         if not leans:
             return None
         return logits.index_add(0, *_tensors(leans, logits))
 
-    def _ahead(self, so_far: str) -> tuple[Texts, str, bool]:
+    def _ahead(self, so_far: str) -> tuple[Answers, str, bool]:
         """Return the texts that may be on their way, how much of them stands already, and whether they are copied."""
         named = so_far.rstrip() in self._heads or len(so_far) >= self._longest
         if not named and any(text.startswith(so_far) for text in self._names):
             return self._names, so_far, False
         start, head = max(((so_far.rfind(head), head) for head in self._heads), default=(-1, ""))
-        if start < 0 or not (self.prior.arguments or self.prior.tagger):
+        if start < 0:
             return {}, "", False
         begun = so_far[start + len(head) :]
         opened = begun.startswith(self._opening)
@@ -116,7 +119,7 @@ class CallBias:
         texts, copied = self._known[until]
         return texts, typed, copied
 
-    def _after(self, tool: Tool, place: "_Place", before: str) -> tuple[Texts, bool]:
+    def _after(self, tool: Tool, place: "_Place", before: str) -> tuple[Answers, bool]:
         """Return the texts that may stand at a place in a call, `before` which others stand, and whether they are copied."""
         names, last = list(tool.properties), next(reversed(list(place.used)), "")
         done = names.index(last) + 1 if last in names else 0
@@ -131,34 +134,44 @@ class CallBias:
 
     def _reading(self, tool: Tool, before: str) -> Reading | None:
         """Return what the tagger makes of the request, without the words that the calls `before` took."""
-        if self.prior.tagger is None:
-            return None
         if (tool.name, before) not in self._tagged:
-            found = self.prior.tagger.read(tool.name, self.request)
+            found = self._said.reading(tool.name)
             taken = [json.loads(text) for text in _VALUE.findall(before)]
             self._tagged[tool.name, before] = found.without(taken) if found is not None and taken else found
         return self._tagged[tool.name, before]
 
-    def _values(self, tool: Tool, name: str, reading: Reading | None, *, alone: bool) -> tuple[Texts, bool]:
+    def _values(self, tool: Tool, name: str, reading: Reading | None, *, alone: bool) -> tuple[Answers, bool]:
         """Return the values that an argument may have, and whether they are copied."""
         space = " " if self.form.spaced else ""
         if reading is not None and name in reading.names:
-            spans = reading.spans(name)
-            return {space + _written(text): (math.log(share + _FLOOR), 0.0) for text, share in spans.items()}, True
-        values = self._both("value", tool.name, name) if alone else {}
+            shares = self._copied(tool.properties[name], name, reading.spans(name))
+            return {space + text: (math.log(share + _FLOOR), 0.0) for text, share in shares.items()}, True
+        values = self._said.answers("value", tool.name, name) if alone else {}
         return {space + text: both for text, both in values.items()}, False
 
-    def _members(self, tool: Tool, later: Sequence[str], reading: Reading | None, *, comma: bool, alone: bool) -> Texts:
+    def _copied(self, schema: JSON, name: str, spans: Mapping[str, float]) -> dict[str, float]:
+        """Return the values, as JSON, that an argument may have by the words that it may take, each with its share."""
+        found: dict[str, float] = {}
+        for text, share in spans.items():
+            meant = meanings(schema, text, self.now, name) if share > _LEAST or can_copy(schema) else []
+            for value in meant:
+                written = self.form.json(value)
+                found[written] = found.get(written, 0.0) + share / len(meant)
+        return found
+
+    def _members(
+        self, tool: Tool, later: Sequence[str], reading: Reading | None, *, comma: bool, alone: bool
+    ) -> Answers:
         """Return how the arguments go on: with which of those to come, or with the end."""
-        texts, log, rate, space = Texts(), 0.0, 0.0, " " if self.form.spaced else ""
+        texts, log, rate, space = Answers(), 0.0, 0.0, " " if self.form.spaced else ""
         tagged = [name for name in later if reading is not None and name in reading.names]
         absent = dict(zip(tagged, reading.absent(tagged), strict=True)) if reading is not None else {}
         for name in later:
-            given = self._both("given", tool.name, name) if name not in tool.required and alone else {}
+            given = self._said.answers("given", tool.name, name) if name not in tool.required and alone else {}
             yes, no = given.get("yes", (0.0, 0.0)), given.get("no", (0.0, 0.0))
             if name in absent and name not in tool.required:
                 share = min(max(absent[name], _LEAST), 1 - _LEAST)
-                yes, no = (_TRUST * math.log(1 - share), yes[1]), (_TRUST * math.log(share), no[1])
+                yes, no = (self._trust * math.log(1 - share), yes[1]), (self._trust * math.log(share), no[1])
             text = f"{',' + space if comma else ''}{_written(name)}:"
             texts[text] = (log + yes[0], rate + yes[1])
             if name in tool.required:
@@ -166,15 +179,7 @@ class CallBias:
             log, rate = log + no[0], rate + no[1]
         return {**texts, "}" + self.form.after: (log, rate)}
 
-    def _both(self, *key: str) -> Texts:
-        """Return what a classifier says of each of its answers; nothing where there is no such classifier."""
-        found = self.prior.tools if key[0] == "tool" else self.prior.arguments.get((key[0], key[1], key[2]))
-        if found is None:
-            return {}
-        logs = found.logs(*self._read)
-        return {name: (logs[name], rate) for name, rate in zip(found.names, found.rates.tolist(), strict=True)}
-
-    def _tokens(self, going: Texts, at: int) -> dict[int, list[tuple[float, float]]]:
+    def _tokens(self, going: Answers, at: int) -> dict[int, list[tuple[float, float]]]:
         """Return the tokens that go on with some of the texts from `at` on, or end them and go beyond, each with these."""
         found: dict[int, list[tuple[float, float]]] = {}
         pieces, endings = _pieces(self.tokenizer)

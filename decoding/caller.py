@@ -37,6 +37,7 @@ from schematune.decoding.drafts import Habits
 from schematune.decoding.grammar import Grammar
 from schematune.decoding.loop import RETRY_TOKENS, Prefix, decode
 from schematune.decoding.mend import Cuts, mended
+from schematune.decoding.reader import AnyTool
 from schematune.decoding.rows import Decoded, Sampling
 from schematune.decoding.scores import score_of, scores_of
 from schematune.decoding.stream import Piece, Progress, Run, astreamed, streamed
@@ -114,8 +115,7 @@ class Caller(Calling):
             self.base = base if isinstance(base, Base) else load_base(base or "builtin", device=device)
         self.prompt = prompt or ("short" if self.adapter else "long")
         self.constrained, self.max_new_tokens, self.sampling = constrained, max_new_tokens, sampling
-        self.engine = engine
-        self.retry_tokens = retry_tokens
+        self.engine, self.retry_tokens = engine, retry_tokens
         self.shots, self.nearest, self.cache_prefix = tuple(shots), nearest, cache_prefix
         self._habits = Habits()
         self._prefixes: OrderedDict[Any, Prefix | None] = OrderedDict()
@@ -236,16 +236,15 @@ class Caller(Calling):
         said: Any = {"request": said_in(messages), "now": (context or {}).get("now", "")}
         prefix = self._prefix(tokens, context, permit, tools) if self.cache_prefix else None
         limit, adapter = min(self.max_new_tokens, room), self.base.adapter
-        bias = self._bias(said["request"], tools) if choice in ("auto", "required") else None
+        bias = self._bias(**said, tools=tools) if choice in ("auto", "required") else None
         asked = Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=limit, adapter=adapter, bias=bias)
         grammar = self._grammar(asked) if self.constrained else None
         return replace(asked, grammar=grammar, milliseconds=(time.perf_counter() - start) * 1000)
 
-    def _bias(self, request: str, tools: ToolSet) -> CallBias | None:
-        prior = self.adapter.prior if self.adapter is not None else None
-        if prior is None:
-            return None
-        return CallBias(prior, request, tools, self.base.renderer.form, self.base.tokenizer)
+    def _bias(self, request: str, now: str, tools: ToolSet) -> CallBias | None:
+        reader = self.base.reader
+        prior = self.adapter.prior if self.adapter is not None else AnyTool(reader, tools) if reader else None
+        return CallBias(prior, request, tools, self.base.renderer.form, self.base.tokenizer, now) if prior else None
 
     def _grammar(self, asked: Asked, cut: Cuts | None = None) -> Grammar:
         said: Any = {"request": asked.request, "now": asked.now, "cut": cut}

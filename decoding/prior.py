@@ -10,15 +10,17 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from schematune.decoding.tagger import TAGGED, Tagger
+from schematune.decoding.tagger import TAGGED, Reading, Tagger
 from schematune.schemas.errors import ContractError
 from schematune.schemas.jsontext import compact, strict_loads
 
-__all__ = ["BUCKETS", "PRIOR", "Array", "Classifier", "ToolPrior", "deflated", "features", "inflated"]
+__all__ = [
+    "BUCKETS", "PRIOR", "Answers", "Array", "Classifier", "Prior", "Said", "ToolPrior", "deflated", "features", "inflated",
+]  # fmt: skip
 
 PRIOR = "tool_prior.safetensors"
 """The file of an adapter's prior."""
@@ -32,6 +34,30 @@ _TAGGER = ("table", "scale", "moves")
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+Answers = dict[str, tuple[float, float]]
+"""What may be answered, each with the logarithms of its probability given a request, and of its share among all."""
+
+
+class Said(Protocol):
+    """What one request says of the call that it wants."""
+
+    def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
+        """Return what it says of a question (`"tool"`, `"given"`, `"value"`); nothing where nothing is known of it."""
+
+    def reading(self, tool: str) -> Reading | None:
+        """Return what its words are to the arguments of a tool; None where none of them is copied."""
+
+
+class Prior(Protocol):
+    """What tells of any request which call it wants; `trust` is how much surer it is taken to be of words than it says."""
+
+    @property
+    def trust(self) -> float:
+        """See the class."""
+
+    def about(self, request: str) -> Said:
+        """Return what a request says."""
 
 
 def deflated(table: Array) -> Array:
@@ -112,6 +138,15 @@ class ToolPrior:
     arguments: Mapping[tuple[str, str, str], Classifier] = field(default_factory=dict)
     tagger: Tagger | None = None
 
+    @property
+    def trust(self) -> float:
+        """How much surer the tagger is taken to be than it says: the model, tuned until it fits its pairs, says too much of its own."""
+        return 6.0
+
+    def about(self, request: str) -> Said:
+        """Return what a request says."""
+        return _Said(self, request, self.read(request))
+
     def read(self, text: str) -> tuple[Array, Array]:
         """Return the buckets of a text and their weights, of unit length."""
         places = np.array(features(text), dtype=np.int64)
@@ -166,3 +201,22 @@ class ToolPrior:
                 where=str(folder / PRIOR),
                 fix="tune again, or copy the whole folder",
             ) from error
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a request says to the prior of an adapter."""
+
+    prior: ToolPrior
+    request: str
+    read: tuple[Array, Array]
+
+    def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
+        found = self.prior.tools if kind == "tool" else self.prior.arguments.get((kind, tool, argument))
+        if found is None:
+            return {}
+        logs = found.logs(*self.read)
+        return {name: (logs[name], rate) for name, rate in zip(found.names, found.rates.tolist(), strict=True)}
+
+    def reading(self, tool: str) -> Reading | None:
+        return self.prior.tagger.read(tool, self.request) if self.prior.tagger is not None else None

@@ -18,7 +18,7 @@ import numpy as np
 from schematune.schemas.gazetteer import kinds_of
 from schematune.schemas.spans import LONGEST, places, units
 
-__all__ = ["TAGGED", "Reading", "Tagger", "words_about"]
+__all__ = ["TAGGED", "Reading", "Tagger", "moves_of", "shape_of", "words_about"]
 
 TAGGED = 2**15
 """Buckets that the features of a word in its place are hashed to."""
@@ -46,7 +46,7 @@ def words_about(words: Sequence[str], tool: str) -> list[list[int]]:
         before2, before, here, after, after2 = low[place : place + 5]
         grams = [
             "", f"0{here}", f"b{before}", f"a{after}", f"c{before2}", f"d{after2}", f"e{before} {here}",
-            f"f{here} {after}", f"g{before2} {before}", f"h{after} {after2}", f"i{_shape(word)}",
+            f"f{here} {after}", f"g{before2} {before}", f"h{after} {after2}", f"i{shape_of(word)}",
             *(f"j{here[:size]}" for size in _AFFIXES), *(f"k{here[-size:]}" for size in _AFFIXES),
             *(f"{part}{kind}" for part, some in zip("lmn", kinds[place : place + 3], strict=True) for kind in some),
         ]  # fmt: skip
@@ -54,7 +54,12 @@ def words_about(words: Sequence[str], tool: str) -> list[list[int]]:
     return found
 
 
-def _shape(word: str) -> str:
+def shape_of(word: str) -> str:
+    """Return how a word is written: capitals, letters and digits, runs of a kind once.
+
+    >>> shape_of("McCoy"), shape_of("A380")
+    ('AaAa', 'A9')
+    """
     return _SAME.sub(
         r"\1", "".join("A" if c.isupper() else "9" if c.isdigit() else "a" if c.isalpha() else c for c in word)
     )
@@ -141,6 +146,20 @@ class Reading:
                 taken.append(place)
                 factors[place[0] : place[1] + 1, 1:] = 0.0
         return Reading(self.request, self.words, self.names, factors, self.moves)
+
+    def best(self) -> list[int]:
+        """Return the likeliest sequence of states (Viterbi 1967), a state a word."""
+        with np.errstate(divide="ignore"):
+            logs, moves = np.log(self.factors), np.log(self.moves)
+        state, back = logs[0] + moves[-1], []
+        for here in logs[1:]:
+            ways = state[:, None] + moves[:-1]
+            back.append(ways.argmax(axis=0))
+            state = ways.max(axis=0) + here
+        path = [int(state.argmax())]
+        for before in reversed(back):
+            path.append(int(before[path[-1]]))
+        return path[::-1]
 
     def absent(self, later: Sequence[str]) -> list[float]:
         """Return for each argument of `later` how probable it is that it has no value, those before it having none."""

@@ -57,7 +57,7 @@ def _base(name: str) -> Finding:
     base = load_base(name)
     size = sum(p.numel() for p in base.model.parameters()) / 1e6
     text = f"base {name}: {size:.1f}M parameters, {base.context} tokens of context, hash {base.fingerprint[:16]}"
-    return True, f"{text}, {base.renderer.form.name} calls", ""
+    return True, f"{text}, {base.renderer.form.name} calls" + (", with a reader" if base.reader else ""), ""
 
 
 def _decodes(name: str) -> Finding:

@@ -1,0 +1,142 @@
+"""What a request's words alone say of a call of any tool: `Reader`, which an untuned base is shipped with.
+
+A linear-chain conditional random field over the words, as an adapter's tagger is (`schematune.decoding.tagger`), but with one set of
+weights for the arguments of all tools, of what can be seen of both (`schematune.decoding.slots`); and a linear model that
+chooses among tools (`schematune.decoding.choosing`). Fit by `schematune.trainer.reader` to the pairs that the base was trained on.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from schematune.decoding.choosing import tools_seen
+from schematune.decoding.prior import Answers, deflated, inflated
+from schematune.decoding.slots import SEEN, Array, slots_of, words_seen
+from schematune.decoding.tagger import MOST_WORDS, Reading, moves_of
+from schematune.schemas.errors import ModelError
+from schematune.schemas.spans import units
+from schematune.schemas.tool import Tool, ToolSet
+
+__all__ = ["MOVES", "READER", "AnyTool", "Reader", "move_kinds"]
+
+READER = "reader.safetensors"
+"""The file of a base's reader, in its folder."""
+
+MOVES = 8
+"""Kinds of moves from one word's state to the next one's."""
+
+MOST_SLOTS = 24
+"""Arguments of the largest tool whose requests are read."""
+
+TRUST = 4.0
+"""How much surer it is taken to be than it says."""
+
+
+def move_kinds(states: int) -> Array:
+    """Return the kind of each move, int64 of shape (1 + states, states), the last row the first word's; -1 where there is none.
+
+    >>> move_kinds(3).tolist()
+    [[0, 1, -1], [4, 5, 2], [4, 5, 3], [6, 7, -1]]
+    """
+    kinds = np.full((states + 1, states), -1, dtype=np.int64)
+    kinds[1:-1, 0], kinds[1:-1, 1::2] = 4, 5
+    kinds[0, 0], kinds[0, 1::2], kinds[-1, 0], kinds[-1, 1::2] = 0, 1, 6, 7
+    for state in range(2, states, 2):
+        kinds[state - 1, state], kinds[state, state] = 2, 3
+    return kinds
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A linear model of requests beside tools.
+
+    `table` holds the weights, int8 of shape (buckets, 3): of a word that begins an argument's value (or is of none), of one that
+    goes on with it, and of a request for a tool; `scale`, float32 of shape (3), multiplies them. `moves`, float32 of shape (8),
+    weigh the kinds of moves.
+    """
+
+    table: Array
+    scale: Array
+    moves: Array
+
+    def read(self, tool: Tool, request: str) -> Reading | None:
+        """Read a request as one of a tool; None where the tool has no argument, or too many, or the request too many words."""
+        found = units(request)
+        if not (0 < len(found) <= MOST_WORDS and 0 < len(tool.properties) <= MOST_SLOTS):
+            return None
+        slots = slots_of(tool)
+        outside, inside = words_seen([request[a:b] for a, b in found], tool, slots)
+        logits = np.empty((len(found), 1 + 2 * len(slots)))
+        for place, (nothing, some) in enumerate(zip(outside, inside, strict=True)):
+            logits[place, 0] = self.table[nothing, 0].sum(dtype=np.int64) * self.scale[0]
+            for number, ids in enumerate(some):
+                sums = self.table[ids, :2].sum(axis=0, dtype=np.int64) * self.scale[:2]
+                logits[place, 1 + 2 * number : 3 + 2 * number] = sums
+        kinds = move_kinds(logits.shape[1])
+        moves = moves_of(np.where(kinds >= 0, self.moves[kinds], 0.0))
+        factors = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return Reading(request, found, [slot.name for slot in slots], factors, moves)
+
+    def chosen(self, request: str, tools: ToolSet) -> dict[str, float]:
+        """Return the log-probability of each tool, given a request for one of them."""
+        logits = np.array([
+            self.table[ids, 2].sum(dtype=np.int64) * self.scale[2] for ids in tools_seen(request, list(tools))
+        ])  # fmt: skip
+        return dict(zip(tools.names, (logits - np.logaddexp.reduce(logits)).tolist(), strict=True))
+
+    def save(self, folder: Path) -> None:
+        """Write the reader into a base's folder; raises `OSError`."""
+        from safetensors.numpy import save_file
+
+        save_file({"table": deflated(self.table), "scale": self.scale, "moves": self.moves}, folder / READER)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Reader | None":
+        """Read the reader of a base's folder; None where it has none. Raises `ModelError` for a broken one."""
+        from safetensors import SafetensorError, safe_open
+
+        if not (folder / READER).exists():
+            return None
+        try:
+            with safe_open(folder / READER, framework="numpy") as file:
+                packed, scale, moves = (file.get_tensor(name) for name in ("table", "scale", "moves"))
+            if scale.shape != (3,) or moves.shape != (MOVES,):
+                raise ValueError("tables of the wrong shape")
+            return cls(inflated(packed, (SEEN, 3)), scale, moves)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise ModelError(
+                f"the reader cannot be read: {error}", where=str(folder / READER), fix="copy the whole folder again"
+            ) from error
+
+
+@dataclass(frozen=True)
+class AnyTool:
+    """A reader beside the tools that may be called: leans a base's decoding as an adapter's prior does its own."""
+
+    reader: Reader
+    tools: ToolSet
+    trust: float = TRUST
+
+    def about(self, request: str) -> "_Said":
+        """Return what a request says."""
+        return _Said(self.reader, self.tools, request)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a request says to a reader."""
+
+    reader: Reader
+    tools: ToolSet
+    request: str
+
+    def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
+        if kind != "tool":
+            return {}
+        logs = self.reader.chosen(self.request, self.tools)
+        return {name: (log, -math.log(len(logs))) for name, log in logs.items()}
+
+    def reading(self, tool: str) -> Reading | None:
+        return self.reader.read(self.tools[tool], self.request)

@@ -1,0 +1,210 @@
+"""The reader of a base: fit to pairs of any tools, saved with the base, leaning its answers while no adapter is on it."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import FAMILIES, tiny_adapter
+
+from schematune.decoding.base import BUILTIN, Base, load_base
+from schematune.decoding.caller import Caller
+from schematune.decoding.choosing import tools_seen
+from schematune.decoding.reader import READER, AnyTool, Reader, move_kinds
+from schematune.decoding.slots import SEEN, slots_of, words_seen
+from schematune.decoding.tagger import moves_of
+from schematune.schemas.call import Call
+from schematune.schemas.errors import ModelError
+from schematune.schemas.invent import invent_tools, tool_set
+from schematune.schemas.meaning import meanings
+from schematune.schemas.pair import Pair
+from schematune.schemas.sayings import sayings
+from schematune.schemas.spans import units
+from schematune.schemas.synthesize import synthesize
+from schematune.schemas.tool import ToolSet
+from schematune.schemas.values import Sampler
+from schematune.trainer.corpus import Sources
+from schematune.trainer.reader import fit_reader, main, row_of, states_of
+
+Loaded = Callable[[str], Base]
+
+TOOLS = ToolSet(
+    [
+        {
+            "name": "water_plant",
+            "description": "Water a plant.",
+            "parameters": {
+                "properties": {"plant": {"type": "string"}, "litres": {"type": "integer"}, "room": {"type": "string"}},
+                "required": ["plant"],
+            },
+        },
+        {
+            "name": "feed_fish",
+            "description": "Feed the fish.",
+            "parameters": {"properties": {"food": {"type": "string"}}},
+        },
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    """Return a reader fit to a few thousand pairs of invented tools."""
+    return fit_reader(Sources(), steps=120, progress=False)
+
+
+def test_it_reads_tools_that_it_never_saw(reader: Reader) -> None:
+    """The tools are other inventions than those it learnt on."""
+    invented = tool_set(invent_tools(random.Random(77), 6))
+    right = chosen = known = many = 0
+    for pair in synthesize(invented, 120, seed=3, dev=0, test=0):
+        row = row_of(pair, invented)
+        if row is None:
+            continue
+        logs = reader.chosen(pair.said, invented)
+        assert sum(np.exp(list(logs.values()))) == pytest.approx(1.0)
+        many, chosen = many + 1, chosen + (max(logs, key=lambda n: logs[n]) == invented.names[row.right])
+        if any(row.states):
+            reading = reader.read(invented[pair.calls[0].name], pair.said)
+            assert reading is not None and len(reading.best()) == len(row.states)
+            known, right = known + 1, right + (reading.best() == row.states)
+    assert chosen / many > 0.6  # a guess among six is right once in six
+    assert right / known > 0.1  # all words of a request right; by chance never
+
+
+def test_untrained_it_says_nothing() -> None:
+    blank = Reader(np.zeros((SEEN, 3), np.int8), np.ones(3, np.float32), np.zeros(8, np.float32))
+    logs = blank.chosen("water the fern", TOOLS)
+    assert list(logs) == list(TOOLS.names) and len(set(logs.values())) == 1
+    assert blank.read(TOOLS["feed_fish"], "") is None and blank.read(TOOLS["feed_fish"], "a " * 300) is None
+
+
+def test_saved_is_loaded_equal(reader: Reader, tmp_path: Path) -> None:
+    assert Reader.load(tmp_path) is None
+    reader.save(tmp_path)
+    found = Reader.load(tmp_path)
+    assert found is not None and (found.table == reader.table).all()
+    assert found.chosen("feed the fish", TOOLS) == reader.chosen("feed the fish", TOOLS)
+    for broken in (b"", b"no such thing", (tmp_path / READER).read_bytes()[:2000]):
+        (tmp_path / READER).write_bytes(broken)
+        with pytest.raises(ModelError, match="the reader cannot be read"):
+            Reader.load(tmp_path)
+
+
+@given(st.integers(0, 2**32), st.text(max_size=60))
+@settings(max_examples=40, deadline=None)
+def test_every_word_is_seen_beside_every_argument(seed: int, text: str) -> None:
+    """Whatever the tools and the text; the same for the same ones."""
+    tools = invent_tools(random.Random(seed), 3)
+    for tool in tools:
+        words, slots = [text[a:b] for a, b in units(text)], slots_of(tool)
+        if not words:
+            continue
+        outside, inside = words_seen(words, tool, slots)
+        assert len(outside) == len(inside) == len(words) and {len(some) for some in inside} == {len(slots)}
+        flat = np.concatenate([*outside, *(ids for some in inside for ids in some)])
+        assert 0 <= flat.min() and flat.max() < SEEN
+        again = words_seen(words, tool, slots)
+        assert all((a == b).all() for a, b in zip(outside, again[0], strict=True))
+    assert len(tools_seen(text, tools)) == len(tools)
+
+
+def test_a_value_goes_on_only_where_it_has_begun() -> None:
+    for states in (1, 3, 7):
+        kinds = move_kinds(states)
+        assert ((kinds < 0) == (moves_of(np.zeros(kinds.shape)) == 0)).all()
+
+
+def test_what_words_are_follows_from_evidence_and_from_texts() -> None:
+    text = "water the fern in the hall"
+    pair = Pair.of(text, [Call("water_plant", {"plant": "fern", "room": "hall"})])
+    assert states_of(pair, TOOLS["water_plant"], units(text)) == [0, 0, 1, 0, 0, 5]
+    unsaid = Pair.of(text, [Call("water_plant", {"plant": "rose"})])
+    assert states_of(unsaid, TOOLS["water_plant"], units(text)) is None
+    twice = Pair.of(text, [Call("water_plant", {"plant": "fern", "room": "fern"})])
+    assert states_of(twice, TOOLS["water_plant"], units(text)) is None
+    assert row_of(Pair.of(text, [Call("mow", {})]), TOOLS) is None
+    assert row_of(Pair.of("hello", []), TOOLS) is None
+    asked = row_of(Pair.of("water it", [Call.ask("water_plant", ["plant"])]), TOOLS)
+    assert asked is not None and asked.right == 0 and not asked.states
+
+
+def test_it_leans_a_base_until_an_adapter_is_on_it(reader: Reader, tiny_loaded: Loaded, tmp_path: Path) -> None:
+    """A base of random weights writes the call that the reader sees, and what its adapter says where it has one."""
+    base = replace(tiny_loaded(FAMILIES[0]), reader=None)
+    sure = replace(reader, scale=reader.scale * 4)
+    said = "water the plant fern"
+    logs = sure.chosen(said, TOOLS)
+    assert max(logs, key=lambda name: logs[name]) == "water_plant"
+    leant = Caller(tools=TOOLS, base=replace(base, reader=sure), prompt="long", max_new_tokens=60)(said)
+    assert [call.name for call in leant.calls] == ["water_plant"] or leant.status == "ask"
+    folder = tiny_adapter(base, tmp_path, TOOLS)
+    without, beside = (Caller(folder, base=one)(said) for one in (base, replace(base, reader=sure)))
+    assert without.calls == beside.calls and without.status == beside.status
+
+
+def test_the_shipped_base_has_one() -> None:
+    """It is no part of the base's fingerprint: adapters stay what they were tuned on."""
+    base = load_base()
+    assert base.reader is not None and (BUILTIN / READER).exists()
+    said = AnyTool(base.reader, TOOLS).about("please water the fern in the kitchen with 3 litres")
+    answers = said.answers("tool")
+    assert max(answers, key=lambda name: answers[name]) == "water_plant"
+    reading = said.reading("water_plant")
+    assert reading is not None
+    spans = reading.spans("litres")
+    assert max(spans, key=lambda text: spans[text]) in ("3", "3 litres")
+    assert said.answers("given", "water_plant", "room") == {}
+
+
+_KINDS = st.sampled_from(
+    [
+        {"type": "string", "format": "date"},
+        {"type": "integer", "minimum": 0, "maximum": 90},
+        {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+        {"enum": ["in_stock", "sold out", "ON-ORDER"]},
+        {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+        {"type": "string"},
+        {"type": "string", "format": "email"},
+    ]
+)
+
+
+@given(_KINDS, st.integers(0, 2**32))
+@settings(max_examples=150, deadline=None)
+def test_what_a_text_means_is_valid_and_a_value_said_is_among_it(schema: dict[str, object], seed: int) -> None:
+    import jsonschema
+
+    rng = random.Random(seed)
+    value = Sampler(rng).value(schema, "thing")
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    found = meanings(schema, text, "2026-04-20T11:25+02:00")
+    for one in found:
+        jsonschema.validate(one, schema)
+    if value or value == 0:
+        assert value in found or (isinstance(value, list) and not found)
+    for said in sayings(schema, "thing", value, None) if not isinstance(value, list) and "enum" not in schema else ():
+        for one in meanings(schema, said, "2026-04-20T11:25+02:00"):
+            jsonschema.validate(one, schema)
+
+
+def test_what_means_nothing_is_no_value() -> None:
+    assert meanings(True, "x") == [] == meanings({"type": "boolean"}, "yes") == meanings({"type": "integer"}, "many")
+    assert meanings({"type": "array", "items": {"type": "integer"}}, "three and many") == []
+    assert meanings({"type": "array", "items": {"type": "string"}}, "salt, pepper and oil") == [
+        ["salt", "pepper", "oil"]
+    ]
+
+
+def test_the_command_writes_a_reader(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schematune.trainer.reader.HELD_OUT", 20)
+    assert main(["--out", str(tmp_path), "--steps", "3", "--quiet"]) == 0
+    assert '"pairs": 144' in capsys.readouterr().out and Reader.load(tmp_path) is not None
+    assert main(["--out", str(tmp_path), "--tools", str(tmp_path / "none.jsonl"), "--steps", "3"]) == 1
+    assert "error: " in capsys.readouterr().err

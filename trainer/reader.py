@@ -1,0 +1,279 @@
+"""Fits the reader of a base: `python -m schematune.trainer.reader --out DIR --tools FILE ... --people DIR ... --avoid FILE ...`.
+
+Reads the pairs that the base is trained on (`schematune.trainer.corpus`), each once as they are made, and finds the weights of
+`schematune.decoding.reader` by stochastic gradients (Adam, Kingma and Ba 2015): of the conditional random field by its likelihood, of
+the choice among tools by cross entropy. Pairs of invented tools from another seed are held out. The same seed gives the same
+reader. Prints one JSON object last: the pairs read, and for those held out the shares of requests whose values are all found where
+they are said, and whose tool is chosen.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+
+from schematune.decoding.choosing import tools_seen
+from schematune.decoding.reader import MOST_SLOTS, MOVES, Reader, move_kinds
+from schematune.decoding.slots import SEEN, slots_of, words_seen
+from schematune.schemas.call import ASK
+from schematune.schemas.errors import SchematuneError
+from schematune.schemas.pair import Pair
+from schematune.schemas.spans import places, units
+from schematune.schemas.tool import Tool, ToolSet
+from schematune.trainer.corpus import Corpus, Sources
+
+__all__ = ["Row", "fit_reader", "main", "row_of", "states_of"]
+
+ROWS = 48
+"""Requests of a step."""
+
+HELD_OUT = 400
+"""Requests that are held out."""
+
+_LONGEST = 120
+_RATE = 0.01
+_NEVER = -1e4
+
+
+@dataclass(frozen=True)
+class Row:
+    """A request beside tools: the buckets of each tool, which is right; and where its call is read, of each word.
+
+    `words` holds for each word its buckets as one of no argument, then as one of each argument; `states` what it is.
+    """
+
+    tools: list[np.ndarray]
+    right: int
+    words: list[list[np.ndarray]]
+    states: list[int]
+
+
+def row_of(pair: Pair, tools: ToolSet) -> Row | None:
+    """Return a pair of one call as a row to learn from; None where it is no such pair."""
+    if len(pair.calls) != 1:
+        return None
+    call, names = pair.calls[0], tools.names
+    wanted = str(call.arguments.get("tool", "")) if call.name == ASK else call.name
+    if wanted not in names:
+        return None
+    words, states = list[list[np.ndarray]](), list[int]()
+    if call.name in tools:
+        tool, text = tools[call.name], pair.said
+        found = units(text)
+        known = states_of(pair, tool, found) if 0 < len(found) <= _LONGEST else None
+        if known is not None:
+            outside, inside = words_seen([text[a:b] for a, b in found], tool, slots_of(tool))
+            words, states = [[nothing, *some] for nothing, some in zip(outside, inside, strict=True)], known
+    return Row(tools_seen(pair.said, list(tools)), names.index(wanted), words, states)
+
+
+def states_of(pair: Pair, tool: Tool, words: Sequence[tuple[int, int]]) -> list[int] | None:
+    """Return what each word of a request is to its call: 0 nothing, 1 + 2 n the first of the n-th argument's value, 2 + 2 n a later one.
+
+    By the evidence of the pair; a text without one is looked for. None where that does not come out: a value that is not
+    said, two that take the same words.
+
+    >>> from schematune.schemas.call import Call
+    >>> [tool] = ToolSet({"name": "play", "parameters": {"properties": {"song": {"type": "string"}}}})
+    >>> text = "play Hey Jude now"
+    >>> states_of(Pair.of(text, [Call("play", {"song": "Hey Jude"})]), tool, units(text))
+    [0, 1, 2, 0]
+    """
+    names, call, spans = list(tool.properties), pair.calls[0], dict[str, tuple[int, int]]()
+    if not 0 < len(names) <= MOST_SLOTS:
+        return None
+    for item in pair.evidence:
+        name = item.path.split(".")[1]
+        if item.start >= 0 and name in names:
+            start, end = spans.get(name, (item.start, item.end))
+            spans[name] = min(start, item.start), max(end, item.end)
+    for name, value in call.arguments.items():
+        if name in names and name not in spans and isinstance(value, str):
+            place = next(places(value, pair.said), None)
+            if place is None and not pair.evidence:
+                return None
+            spans.update({name: place} if place else {})
+    states = [0] * len(words)
+    for name, (start, end) in sorted(spans.items(), key=lambda item: item[1][0] - item[1][1]):
+        inside = [number for number, (a, b) in enumerate(words) if start <= a and b <= end]
+        if not inside or any(states[number] for number in inside):
+            return None
+        begins = 1 + 2 * names.index(name)
+        states[inside[0] : inside[-1] + 1] = [begins, *[begins + 1] * (len(inside) - 1)]
+    return states
+
+
+def rows(sources: Sources, seed: int) -> Iterator[Row]:
+    """Yield rows without end."""
+    for block in Corpus(sources, seed):
+        for pair in block.pairs:
+            row = row_of(pair, block.tools)
+            if row is not None:
+                yield row
+
+
+class _Weights:
+    """The weights as they are learnt."""
+
+    def __init__(self) -> None:
+        self.words = torch.zeros(SEEN, 2, requires_grad=True)
+        self.tools = torch.zeros(SEEN, 1, requires_grad=True)
+        self.moves = torch.zeros(MOVES, requires_grad=True)
+        self.sparse = torch.optim.SparseAdam([self.words, self.tools], lr=_RATE)
+        self.dense = torch.optim.Adam([self.moves], lr=_RATE)
+
+    def step(self, batch: Sequence[Row], rate: float) -> float:
+        for group in (*self.sparse.param_groups, *self.dense.param_groups):
+            group["lr"] = rate
+        loss = self._choice(batch) + self._spans([row for row in batch if row.states])
+        self.sparse.zero_grad()
+        self.dense.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.sparse.step()  # type: ignore[no-untyped-call]
+        self.dense.step()
+        return float(loss.detach())
+
+    def _choice(self, batch: Sequence[Row]) -> torch.Tensor:
+        """Return the cross entropy of the tools."""
+        flat = _sums(self.tools, [ids for row in batch for ids in row.tools])[:, 0]
+        parts = torch.split(flat, [len(row.tools) for row in batch])
+        logits = torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True, padding_value=_NEVER)
+        return functional.cross_entropy(logits, torch.tensor([row.right for row in batch]))
+
+    def _spans(self, batch: Sequence[Row]) -> torch.Tensor:
+        """Return the negative log-likelihood of the states of words, a row's share of it."""
+        if not batch:
+            return torch.zeros(())
+        longest, most = max(len(row.states) for row in batch), max(2 * len(row.words[0]) - 1 for row in batch)
+        logits, gold, held = self._logits(batch, longest, most)
+        kinds = torch.from_numpy(move_kinds(most))
+        moves = torch.where(kinds >= 0, self.moves[kinds.clamp_min(0)], _NEVER)
+        state = logits[0] + moves[-1]
+        right = logits[0].gather(1, gold[0][:, None])[:, 0] + moves[-1][gold[0]]
+        for place in range(1, longest):
+            after = (state[:, :, None] + moves[:-1]).logsumexp(1) + logits[place]
+            state = torch.where(held[place][:, None], after, state)
+            said = logits[place].gather(1, gold[place][:, None])[:, 0] + moves[gold[place - 1], gold[place]]
+            right = right + torch.where(held[place], said, 0.0)
+        return (state.logsumexp(1) - right).mean()
+
+    def _logits(self, batch: Sequence[Row], longest: int, most: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the logits of states, shape (places, rows, states), the right states, and what is no padding."""
+        sums = _sums(self.words, [ids for row in batch for word in row.words for ids in word])
+        spots = torch.tensor([
+            (place, number, slot)
+            for number, row in enumerate(batch) for place, word in enumerate(row.words) for slot in range(len(word))
+        ])  # fmt: skip
+        place, number, slot = spots.T
+        own, size = slot > 0, (longest, len(batch), most)
+        logits = torch.full(size, _NEVER)
+        logits = logits.index_put((place[~own], number[~own], slot[~own]), sums[~own, 0])
+        logits = logits.index_put((place[own], number[own], 2 * slot[own] - 1), sums[own, 0])
+        logits = logits.index_put((place[own], number[own], 2 * slot[own]), sums[own, 1])
+        gold, held = torch.zeros(size[:2], dtype=torch.int64), torch.zeros(size[:2], dtype=torch.bool)
+        for column, row in enumerate(batch):
+            gold[: len(row.states), column], held[: len(row.states), column] = torch.tensor(row.states), True
+        return logits, gold, held
+
+    def kept(self) -> Reader:
+        """Return the reader with the weights to 8 bits."""
+        every = torch.cat([self.words, self.tools], dim=1).detach()
+        scale = every.abs().amax(dim=0).clamp_min(1e-12) / 127
+        table = (every / scale).round().to(torch.int8).numpy()
+        return Reader(table, scale.numpy(), self.moves.detach().numpy().copy())
+
+
+def _sums(table: torch.Tensor, bags: Sequence[np.ndarray]) -> torch.Tensor:
+    """Return the sum of a table's rows for each bag of them."""
+    starts = np.cumsum([0, *(len(bag) for bag in bags[:-1])])
+    flat = torch.from_numpy(np.concatenate(bags))
+    return functional.embedding_bag(flat, table, torch.from_numpy(starts), mode="sum", sparse=True)
+
+
+def fit_reader(sources: Sources, *, steps: int, seed: int = 0, progress: bool = True) -> Reader:
+    """Fit a reader to 48 pairs a step."""
+    weights, stream, average = _Weights(), rows(sources, seed), 0.0
+    with tqdm(total=steps, desc="reader", unit="step", disable=not progress) as bar:
+        for step in range(steps):
+            loss = weights.step(list(islice(stream, ROWS)), _RATE * max(0.03, 1 - step / steps))
+            average = loss if not step else 0.98 * average + 0.02 * loss
+            bar.update()
+            bar.set_postfix_str(f"loss {average:.3f}", refresh=False)
+    return weights.kept()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        sources = Sources.read(options.tools, options.people, options.avoid)
+        reader = fit_reader(sources, steps=options.steps, seed=options.seed, progress=not options.quiet)
+        reader.save(options.out)
+    except (SchematuneError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps({"pairs": options.steps * ROWS, **_judged(reader)}), flush=True)
+    return 0
+
+
+def _judged(reader: Reader) -> dict[str, float]:
+    """Return how much of what is held out a reader finds."""
+    right = spans = chosen = many = 0
+    for block in Corpus(Sources(), seed=999_999):
+        for pair in block.pairs:
+            row = row_of(pair, block.tools)
+            if row is None:
+                continue
+            logs = reader.chosen(pair.said, block.tools)
+            many, chosen = (
+                many + 1,
+                chosen + (max(logs, key=lambda name: logs[name]) == block.tools.names[row.right]),
+            )
+            if row.states:
+                reading = reader.read(block.tools[pair.calls[0].name], pair.said)
+                spans, right = spans + 1, right + (reading is not None and reading.best() == row.states)
+        if many >= HELD_OUT:
+            break
+    return {"spans": round(right / spans, 4), "tools": round(chosen / many, 4)}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m schematune.trainer.reader", description=(__doc__ or "").split("\n")[0]
+    )
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="DIR", help="the base's folder, where the reader goes")
+    add("--tools", type=Path, nargs="*", default=[], metavar="FILE", help="catalogues of tools, JSON Lines")
+    add(
+        "--people",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="DIR",
+        help="folders of people's requests with their tools",
+    )
+    add(
+        "--avoid",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="cases to be scored on: their requests are left out",
+    )
+    add("--steps", type=int, default=2500, metavar="N", help=f"steps, {ROWS} pairs each (2500)")
+    add("--seed", type=int, default=7, help="seed of the pairs (7)")
+    add("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
