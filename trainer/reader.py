@@ -29,6 +29,7 @@ from schematune.schemas.pair import Pair
 from schematune.schemas.spans import places, units
 from schematune.schemas.tool import Tool, ToolSet
 from schematune.trainer.corpus import Corpus, Sources
+from schematune.trainer.tagger import marked
 
 __all__ = ["Row", "fit_reader", "main", "row_of", "states_of"]
 
@@ -102,13 +103,8 @@ def states_of(pair: Pair, tool: Tool, words: Sequence[tuple[int, int]]) -> list[
                 return None
             spans.update({name: place} if place else {})
     states = [0] * len(words)
-    for name, (start, end) in sorted(spans.items(), key=lambda item: item[1][0] - item[1][1]):
-        inside = [number for number, (a, b) in enumerate(words) if start <= a and b <= end]
-        if not inside or any(states[number] for number in inside):
-            return None
-        begins = 1 + 2 * names.index(name)
-        states[inside[0] : inside[-1] + 1] = [begins, *[begins + 1] * (len(inside) - 1)]
-    return states
+    in_order = sorted(spans.items(), key=lambda item: item[1][0] - item[1][1])
+    return states if all(marked(states, words, place, 1 + 2 * names.index(name)) for name, place in in_order) else None
 
 
 def rows(sources: Sources, seed: int) -> Iterator[Row]:

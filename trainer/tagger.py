@@ -20,7 +20,7 @@ from schematune.schemas.tool import ToolSet
 from schematune.trainer.field import Batch
 from schematune.trainer.weighing import is_own, is_unseen, shares
 
-__all__ = ["fit_tagger"]
+__all__ = ["fit_tagger", "marked"]
 
 _LEAST = 2
 """Values of an argument that must be known."""
@@ -113,16 +113,27 @@ def _row(pair: Pair, call: Call, known: Mapping[str, Sequence[str]], names: Sequ
     states = [0] * len(found)
     values = [(name, str(call.arguments[name])) for name in known[call.name] if name in call.arguments]
     for name, value in sorted(values, key=lambda item: -len(item[1])):
-        for start, end in places(value, text):
-            inside = [number for number, (a, b) in enumerate(found) if start <= a and b <= end]
-            if not any(states[number] for number in inside):
-                begins = 1 + 2 * names.index(name)
-                states[inside[0] : inside[-1] + 1] = [begins, *[begins + 1] * (len(inside) - 1)]
-                break
-        else:
+        begins = 1 + 2 * names.index(name)
+        if not any(marked(states, found, place, begins) for place in places(value, text)):
             return None
     grams = words_about([text[a:b] for a, b in found], call.name)
     return _Row(call.name, grams, states, is_own(pair), pair.template or text)
+
+
+def marked(states: list[int], words: Sequence[tuple[int, int]], place: tuple[int, int], begins: int) -> bool:
+    """Give the words of a value their states, `begins` the first and the next one the others; False where one has a state already.
+
+    `place` is where the value begins and ends, `words` where each word does. Nothing is changed where the words are taken, or none.
+
+    >>> states = [0, 0, 0]
+    >>> marked(states, [(0, 4), (5, 8), (9, 13)], (5, 13), 3), states, marked(states, [(0, 4), (5, 8), (9, 13)], (0, 8), 1)
+    (True, [0, 3, 4], False)
+    """
+    inside = [number for number, (start, end) in enumerate(words) if place[0] <= start and end <= place[1]]
+    if not inside or any(states[number] for number in inside):
+        return False
+    states[inside[0] : inside[-1] + 1] = [begins, *[begins + 1] * (len(inside) - 1)]
+    return True
 
 
 def _batches(rows: Sequence[_Row], columns: Mapping[str, Sequence[int]]) -> list[Batch]:
