@@ -88,19 +88,34 @@ def lines(drawn: Sequence[Line], labels: Sequence[str], *, name: str, unit: str 
             axes.plot([place for place, _ in line.points], means, color=colour, linewidth=2)
             for place, values in line.points:
                 axes.plot([place] * len(values), values, "o", color=colour, markersize=5, markeredgecolor=_PAPER)
-            if means:
-                at = (line.points[-1][0], means[-1])
-                axes.annotate(
-                    line.label, at, xytext=(8, 0), textcoords="offset points", va="center", color=colour,
-                    annotation_clip=False,
-                )  # fmt: skip
         axes.set_xticks(range(len(labels)), labels)
         axes.set_ylim(bottom=0)
+        _label(axes, [line for line in drawn if line.points])
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}{unit}")
         axes.tick_params(length=0, pad=6)
         axes.grid(axis="y")
 
     return _drawn(draw, (8.0, 3.6), name)
+
+
+def _label(axes: Any, drawn: Sequence[Line]) -> None:
+    """Write each line's label at its end, moved up where it would stand in another's."""
+    ends = sorted(
+        ((sum(values) / len(values), place, line) for line in drawn for place, values in line.points[-1:]),
+        key=lambda end: end[0],
+    )
+    height = axes.bbox.height * 72 / axes.figure.dpi / axes.get_ylim()[1]  # points of a unit
+    above = float("-inf")
+    for value, place, line in ends:
+        above = max(value * height, above + _APART)
+        axes.annotate(
+            line.label, (place, value), xytext=(8, above - value * height), textcoords="offset points", va="center",
+            color=_ACCENT if line.accent else _MUTED, annotation_clip=False,
+        )  # fmt: skip
+
+
+_APART = 13
+"""Points between the middles of two labels."""
 
 
 def _drawn(draw: Callable[[Any], None], size: tuple[float, float], name: str) -> str:
