@@ -68,12 +68,11 @@ class Reader:
             return None
         slots = slots_of(tool)
         outside, inside = words_seen([request[a:b] for a, b in found], tool, slots)
-        logits = np.empty((len(found), 1 + 2 * len(slots)))
-        for place, (nothing, some) in enumerate(zip(outside, inside, strict=True)):
-            logits[place, 0] = self.table[nothing, 0].sum(dtype=np.int64) * self.scale[0]
-            for number, ids in enumerate(some):
-                sums = self.table[ids, :2].sum(axis=0, dtype=np.int64) * self.scale[:2]
-                logits[place, 1 + 2 * number : 3 + 2 * number] = sums
+        bags = [ids for nothing, some in zip(outside, inside, strict=True) for ids in (nothing, *some)]
+        starts = np.cumsum([0, *(len(ids) for ids in bags[:-1])])
+        sums = np.add.reduceat(self.table[np.concatenate(bags), :2].astype(np.int32), starts) * self.scale[:2]
+        sums = sums.reshape(len(found), 1 + len(slots), 2)
+        logits = np.concatenate([sums[:, 0, :1], sums[:, 1:].reshape(len(found), -1)], axis=1)
         kinds = move_kinds(logits.shape[1])
         moves = moves_of(np.where(kinds >= 0, self.moves[kinds], 0.0))
         factors = np.exp(logits - logits.max(axis=1, keepdims=True))
