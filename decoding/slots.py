@@ -172,7 +172,7 @@ def _around(words: Sequence[str]) -> list[Array]:
             "", f"0{here}", f"b{before}", f"a{after}", f"c{before2}", f"d{after2}", 
             f"i{shapes[place + 1]}",  f"k{here[-3:]}",
             f"P{min(place, 3)}", f"L{min(len(words) - 1 - place, 3)}", f"Q{quoted}",
-            *(f"{part}{kind}" for part, some in zip("lmn", kinds[place : place + 3], strict=True) for kind in some),
+            *(f"{part}{kind}" for part, some in zip("lmn", kinds[place : place + 3], strict=True) for kind in sorted(some)),
         ]  # fmt: skip
         found.append(hashed(grams))
     return found

@@ -1,6 +1,10 @@
 """The reader of a base: fit to pairs of any tools, saved with the base, leaning its answers while no adapter is on it."""
 
+import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -208,3 +212,38 @@ def test_the_command_writes_a_reader(
     assert '"pairs": 144' in capsys.readouterr().out and Reader.load(tmp_path) is not None
     assert main(["--out", str(tmp_path), "--tools", str(tmp_path / "none.jsonl"), "--steps", "3"]) == 1
     assert "error: " in capsys.readouterr().err
+
+
+_DIGEST = """
+import hashlib, sys
+from itertools import islice
+from pathlib import Path
+from schematune.trainer.corpus import Sources
+from schematune.trainer.reader import rows
+total = hashlib.sha256()
+for row in islice(rows(Sources.read(people=[Path(sys.argv[1])]), 7), 150):
+    for ids in (*row.tools, *(ids for word in row.words for ids in word)):
+        total.update(ids.tobytes())
+print(total.hexdigest())
+"""
+
+
+def test_what_it_learns_from_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Python gives sets another order in each process: nothing may follow it."""
+    names = [f"tool_{word}" for word in ("water", "feed", "mow", "prune", "sow", "dig")]
+    tools = [{"name": name, "parameters": {"properties": {"what": {"type": "string"}}}} for name in names]
+    (tmp_path / "tools.json").write_text(json.dumps(tools))
+    cases = [
+        {"messages": [{"role": "user", "content": f"{name[5:]} the {thing} in May"}], "calls": [{"name": name, "arguments": {"what": thing}}]}
+        for name in names
+        for thing in ("fern", "rose", "lawn")
+    ]  # fmt: skip
+    (tmp_path / "cases.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", _DIGEST, str(tmp_path)],
+            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+        ).stdout.splitlines()[-1]
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert told[0] == told[1]

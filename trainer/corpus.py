@@ -155,7 +155,7 @@ class Corpus:
         by_name = {tool.name: tool for tool in tools}
         refused = set(rng.sample(sorted(needed), len(needed) // 6))  # tools taken away: their requests want no_tool
         extra = [tool.name for tool in rng.sample(tools, min(len(tools), rng.choice((0, 2, 4))))]
-        names = list(dict.fromkeys([*needed, *extra]))
+        names = list(dict.fromkeys([*sorted(needed), *extra]))
         rng.shuffle(names)
         kept = [name for name in names if name not in refused][:12] or names[:1]
         renaming = {
