@@ -55,7 +55,8 @@ def _measured(options: argparse.Namespace) -> list[Point]:
     points = []
     for place, name in enumerate(options.bases):
         base = load_base(name, device=options.device)
-        base.reader = None if options.without_reader else base.reader
+        if options.without_reader:
+            base.reader = None
         tokens = options.tokens[place] * 1e6 if options.tokens else float(tokens_read(Path(name)))
         for path in options.cases:
             key = (

@@ -22,7 +22,7 @@ from schematune.decoding.tagger import Reading
 from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.form import Form
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.meaning import meanings
+from schematune.schemas.meaning import meanings, means_itself
 from schematune.schemas.spans import can_copy
 from schematune.schemas.tool import Tool, ToolSet
 
@@ -151,9 +151,12 @@ class CallBias:
 
     def _copied(self, schema: JSON, name: str, spans: Mapping[str, float]) -> dict[str, float]:
         """Return the values, as JSON, that an argument may have by the words that it may take, each with its share."""
+        if means_itself(schema):
+            return {self.form.json(text): share for text, share in spans.items()}
         found: dict[str, float] = {}
+        copied = can_copy(schema)
         for text, share in spans.items():
-            meant = meanings(schema, text, self.now, name) if share > _LEAST or can_copy(schema) else []
+            meant = meanings(schema, text, self.now, name) if share > _LEAST or copied else []
             for value in meant:
                 written = self.form.json(value)
                 found[written] = found.get(written, 0.0) + share / len(meant)

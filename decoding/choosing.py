@@ -45,20 +45,23 @@ def tools_seen(request: str, tools: Sequence[Tool]) -> list[Array]:
     """
     low = re.findall(r"[^\W\d_]+|\d+", request.lower())
     said = list(dict.fromkeys(stem(word) for word in low))[:_MOST]
+    spoken = frozenset(said)
     known = [_words(tool.name, tool.description, tuple(tool.properties)) for tool in tools]
     shared = Counter(word for named, described, _ in known for word in {*named, *described})
     found = [[word for word in named if _stands(word, said)] for named, _, _ in known]
-    weights = [_weight(hit, described & set(said), shared) for hit, (_, described, _) in zip(found, known, strict=True)]
+    heard = [described & spoken for _, described, _ in known]
+    weights = [_weight(*words, shared) for words in zip(found, heard, strict=True)]
     best, numbers = max(weights, default=0.0), sum(word.isdigit() for word in low)
+    ties = min(weights.count(best), 4)
     words, rows = hashed([f"said {word}" for word in said]), []
-    for tool, hit, weight, (named, described, arguments) in zip(tools, found, weights, known, strict=True):
-        alone = [word for word in {*hit, *(described & set(said))} if shared[word] == 1]
+    for tool, hit, told, weight, (named, _, arguments) in zip(tools, found, heard, weights, known, strict=True):
+        alone = sum(shared[word] == 1 for word in {*hit, *told})
         lacking = sum(_is_number(tool, name) for name in tool.required) > numbers
         marks = [
             "tool", f"share{round(4 * len(hit) / max(len(named), 1))}", f"hit{len(hit)}", f"first{named[:1] == tuple(hit[:1])}",
-            f"last{bool(hit) and hit[-1:] == list(named[-1:])}", f"described{min(len(described & set(said)), 4)}",
-            f"arguments{min(len(arguments & set(said)), 4)}", f"alone{min(len(alone), 3)}", f"lacking{lacking}",
-            f"best{weight >= best} {min(int(weight), 4)}", f"behind{min(int(2 * (best - weight)), 8)}", f"ties{min(sum(w >= best for w in weights), 4)}{weight >= best}",
+            f"last{bool(hit) and hit[-1:] == list(named[-1:])}", f"described{min(len(told), 4)}",
+            f"arguments{min(len(arguments & spoken), 4)}", f"alone{min(alone, 3)}", f"lacking{lacking}",
+            f"best{weight >= best} {min(int(weight), 4)}", f"behind{min(int(2 * (best - weight)), 8)}", f"ties{ties}{weight >= best}",
         ]  # fmt: skip
         pairs = ids_of(hashed([f"name {word}" for word in named])[:, None], words[None, :])
         rows.append(np.concatenate([ids_of(hashed(["mark"]), hashed(marks)), pairs.ravel()]))
@@ -69,7 +72,7 @@ def _stands(word: str, said: Sequence[str]) -> bool:
     return word in said or (len(word) > 4 and any(len(one) > 3 and fuzz.ratio(word, one) >= _ALIKE for one in said))
 
 
-def _weight(hit: Sequence[str], described: frozenset[str] | set[str], shared: Counter[str]) -> float:
+def _weight(hit: Sequence[str], described: frozenset[str], shared: Counter[str]) -> float:
     """Return how much of a tool is said, what others have too counting less."""
     return sum(1 / shared[word] for word in hit) + 0.5 * sum(1 / shared[word] for word in described)
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -137,11 +137,8 @@ class ToolPrior:
     tools: Classifier
     arguments: Mapping[tuple[str, str, str], Classifier] = field(default_factory=dict)
     tagger: Tagger | None = None
-
-    @property
-    def trust(self) -> float:
-        """How much surer the tagger is taken to be than it says: the model, tuned until it fits its pairs, says too much of its own."""
-        return 6.0
+    trust: ClassVar[float] = 6.0
+    """How much surer the tagger is taken to be than it says: the model, tuned until it fits its pairs, says too much of its own."""
 
     def about(self, request: str) -> Said:
         """Return what a request says."""

@@ -8,6 +8,7 @@ chooses among tools (`schematune.decoding.choosing`). Fit by `schematune.trainer
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,9 +30,6 @@ MOVES = 8
 
 MOST_SLOTS = 24
 """Arguments of the largest tool whose requests are read."""
-
-TRUST = 4.0
-"""How much surer it is taken to be than it says."""
 
 
 def move_kinds(states: int) -> Array:
@@ -116,7 +114,7 @@ class AnyTool:
 
     reader: Reader
     tools: ToolSet
-    trust: float = TRUST
+    trust: ClassVar[float] = 4.0
 
     def about(self, request: str) -> "_Said":
         """Return what a request says."""

@@ -10,11 +10,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from schematune.decoding.tagger import shape_of
+from schematune.decoding.tagger import Array, shape_of
 from schematune.schemas.described import form_of
 from schematune.schemas.gazetteer import kinds_of
 from schematune.schemas.jsontext import JSON
@@ -27,8 +26,6 @@ __all__ = ["SEEN", "Array", "Slot", "hashed", "ids_of", "kind_of", "slots_of", "
 
 SEEN = 2**18
 """Buckets that features are hashed to."""
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _NEAR = (-4, -3, -2, -1, 0, 1, 2, 3)
 """Places around a word in which the words of an argument are looked for."""
@@ -102,10 +99,9 @@ def kind_of(schema: JSON) -> str:
 
 @dataclass(frozen=True)
 class Slot:
-    """An argument: its name, its schema, the numbers that stand for it, and the stems of its words and listed values."""
+    """An argument: its name, its type, the numbers that stand for it, and the stems of its words and listed values."""
 
     name: str
-    schema: JSON
     kind: str
     told: Array
     words: frozenset[str]
@@ -128,7 +124,7 @@ def _slot(name: str, schema: JSON, required: bool) -> Slot:
     listed = frozenset(stem(word) for value in values for word in re.findall(r"[a-z0-9]+", str(value).lower()))
     own = frozenset(map(stem, words))
     described = telling(str(known.get("description", ""))) - own
-    return Slot(name, schema, kind, hashed(told), own, described, listed)
+    return Slot(name, kind, hashed(told), own, described, listed)
 
 
 def words_seen(words: Sequence[str], tool: Tool, slots: Sequence[Slot]) -> tuple[list[Array], list[list[Array]]]:
@@ -142,19 +138,20 @@ def words_seen(words: Sequence[str], tool: Tool, slots: Sequence[Slot]) -> tuple
     """
     around = _around(words)
     stems = ["", "", *(stem(word.lower()) for word in words), "", ""]
+    owners = [sum(word in slot.words for slot in slots) if word else 0 for word in stems]
     ends = np.cumsum([len(some) for some in around])[:-1]
     flat = np.concatenate(around)
     nothing, beside = hashed(["outside"]), hashed(["near"])
     outside = [
         np.concatenate([found, ids_of(nothing, hashed(near))])
         for found, near in zip(
-            np.split(ids_of(nothing, flat), ends), _near_tool(stems, tool, slots, len(words)), strict=True
+            np.split(ids_of(nothing, flat), ends), _near_tool(stems, tool, owners, len(words)), strict=True
         )
     ]
     inside: list[list[Array]] = [[] for _ in words]
-    for number, slot in enumerate(slots):
+    for slot in slots:
         crossed = np.split(ids_of(slot.told[:, None], flat[None, :]), ends, axis=1)
-        for place, (found, near) in enumerate(zip(crossed, _near_slot(stems, slots, number, len(words)), strict=True)):
+        for place, (found, near) in enumerate(zip(crossed, _near_slot(stems, slot, owners, len(words)), strict=True)):
             typed = [*near, *(f"{one} t{slot.kind}" for one in near)]
             inside[place].append(np.concatenate([found.ravel(), ids_of(beside, hashed(typed))]))
     return outside, inside
@@ -169,8 +166,8 @@ def _around(words: Sequence[str]) -> list[Array]:
         before2, before, here, after, after2 = low[place : place + 5]
         quoted ^= word == '"'
         grams = [
-            "", f"0{here}", f"b{before}", f"a{after}", f"c{before2}", f"d{after2}", 
-            f"i{shapes[place + 1]}",  f"k{here[-3:]}",
+            "", f"0{here}", f"b{before}", f"a{after}", f"c{before2}", f"d{after2}",
+            f"i{shapes[place + 1]}", f"k{here[-3:]}",
             f"P{min(place, 3)}", f"L{min(len(words) - 1 - place, 3)}", f"Q{quoted}",
             *(f"{part}{kind}" for part, some in zip("lmn", kinds[place : place + 3], strict=True) for kind in sorted(some)),
         ]  # fmt: skip
@@ -178,12 +175,13 @@ def _around(words: Sequence[str]) -> list[Array]:
     return found
 
 
-def _near_tool(stems: Sequence[str], tool: Tool, slots: Sequence[Slot], count: int) -> list[list[str]]:
-    """Tell for each word where the tool's own words, or any argument's, are said near it."""
+def _near_tool(stems: Sequence[str], tool: Tool, owners: Sequence[int], count: int) -> list[list[str]]:
+    """Tell for each word where the tool's own words, or any argument's, are said near it; `owners` counts whose each stem is."""
     named, described = frozenset(map(stem, words_of(tool.name))), telling(tool.description)
+    described -= named
     marks = [
-        (word in named, word in described - named, any(word in slot.words for slot in slots)) if word else (False,) * 3
-        for word in stems
+        (word in named, word in described, owned > 0) if word else (False,) * 3
+        for word, owned in zip(stems, owners, strict=True)
     ]
     return [
         [f"{sign}{off}" for off in range(-2, 3) for sign, is_so in zip("TDN", marks[place + 2 + off], strict=True) if is_so]
@@ -191,12 +189,10 @@ def _near_tool(stems: Sequence[str], tool: Tool, slots: Sequence[Slot], count: i
     ]  # fmt: skip
 
 
-def _near_slot(stems: Sequence[str], slots: Sequence[Slot], number: int, count: int) -> list[list[str]]:
+def _near_slot(stems: Sequence[str], slot: Slot, owners: Sequence[int], count: int) -> list[list[str]]:
     """Tell for each word where the argument's own words are said near it, or another's."""
-    slot, others = slots[number], [other for place, other in enumerate(slots) if place != number]
     named = [word in slot.words for word in stems]
     described = [word in slot.described for word in stems]
-    others_said = [bool(word) and any(word in other.words for other in others) for word in stems]
     said, found = any(named), []
     for place in range(2, count + 2):
         near = [] if said else ["unsaid"]
@@ -208,7 +204,7 @@ def _near_slot(stems: Sequence[str], slots: Sequence[Slot], number: int, count: 
                 near += [f"n{off}", "before" if off < 0 else "after" if off else "here"]
             elif described[at] and -2 <= off <= 1:
                 near.append(f"d{off}")
-            if others_said[at] and not named[at] and off in (-2, -1, 1):
+            if owners[at] and not named[at] and off in (-2, -1, 1):
                 near.append(f"o{off}")
         near += [f"listed{off}" for off in (-1, 0) if stems[place + off] in slot.listed]
         found.append(list(dict.fromkeys(near)))

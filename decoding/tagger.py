@@ -18,7 +18,7 @@ import numpy as np
 from schematune.schemas.gazetteer import kinds_of
 from schematune.schemas.spans import LONGEST, places, units
 
-__all__ = ["TAGGED", "Reading", "Tagger", "moves_of", "shape_of", "words_about"]
+__all__ = ["TAGGED", "Array", "Reading", "Tagger", "moves_of", "shape_of", "words_about"]
 
 TAGGED = 2**15
 """Buckets that the features of a word in its place are hashed to."""

@@ -6,16 +6,7 @@ General English only: nothing here names a tool, an argument or a value of a ben
 import random
 import re
 
-__all__ = [
-    "ADJECTIVES",
-    "ALSO_CALLED",
-    "CHATTER",
-    "NOUNS",
-    "OPENERS",
-    "SMALL_TALK",
-    "VERBS",
-    "words_of",
-]
+__all__ = ["ADJECTIVES", "ALSO_CALLED", "CHATTER", "NOUNS", "OPENERS", "SMALL_TALK", "VERBS", "words_of"]
 
 
 def words_of(name: str) -> list[str]:

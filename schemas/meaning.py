@@ -8,7 +8,7 @@ from schematune.schemas.jsontext import JSON
 from schematune.schemas.said import can_say, said_values
 from schematune.schemas.spans import can_copy
 
-__all__ = ["meanings"]
+__all__ = ["means_itself", "meanings"]
 
 _BETWEEN = re.compile(r"\s*(?:[,;&+/]|\b(?:and|plus|or|then)\b)\s*", re.IGNORECASE)
 _SIGNS = re.compile(r"[\W_]+")
@@ -17,6 +17,15 @@ _WRITTEN = ("email", "idn-email", "uri", "url", "uuid", "hostname", "ipv4", "ipv
 
 _FORMS = {"date": {"format": "date"}, "clock": {"pattern": r"^([01]\d|2[0-3]):[0-5]\d$"}}
 """What stands for the forms that a description tells in words."""
+
+
+def means_itself(schema: JSON) -> bool:
+    """Tell whether any text means itself for an argument of `schema`.
+
+    >>> means_itself({"type": "string"}), means_itself({"type": "string", "description": "Day (YYYY-MM-DD)"})
+    (True, False)
+    """
+    return isinstance(schema, Mapping) and can_copy(schema) and form_of(schema) not in _FORMS
 
 
 def meanings(schema: JSON, text: str, now: str = "", name: str = "") -> list[JSON]:
@@ -40,11 +49,10 @@ def meanings(schema: JSON, text: str, now: str = "", name: str = "") -> list[JSO
         parts = [part for part in _BETWEEN.split(text) if part]
         found = [meanings(schema.get("items"), part, now, name)[:1] for part in parts]
         return [[value for some in found for value in some]] if parts and all(found) else []
-    told = _FORMS.get(form_of(schema), {}) if can_copy(schema) else {}
-    if told or can_say(schema):
-        return said_values({**schema, **told}, text, now, name)
-    written = schema.get("type") == "string" and schema.get("format") in _WRITTEN
-    return [text] if written or can_copy(schema) else []
+    if means_itself(schema) or (schema.get("type") == "string" and schema.get("format") in _WRITTEN):
+        return [text]
+    told = _FORMS[form_of(schema)] if can_copy(schema) else {}
+    return said_values({**schema, **told}, text, now, name) if told or can_say(schema) else []
 
 
 def _plain(text: str) -> str:

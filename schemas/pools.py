@@ -10,7 +10,7 @@ from faker.config import AVAILABLE_LOCALES
 
 from schematune.schemas.errors import SchemaError
 
-__all__ = ["local_to", "pool"]
+__all__ = ["known_locales", "local_to", "pool"]
 
 _LOCALES = ("en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "en_IN", "nl_NL", "pl_PL")
 _MAKERS: dict[str, tuple[str, int]] = {
@@ -29,22 +29,30 @@ _LOCAL_TOO = _LOCAL | {"email", "phone", "state", "job"}
 _ASKED: ContextVar[tuple[str, ...]] = ContextVar("locales", default=())
 
 
-@contextmanager
-def local_to(locales: Sequence[str]) -> Iterator[None]:
-    """Draw names of people, towns, companies, streets, ... as they are in some locales, as long as this lasts; by default in several.
+def known_locales(locale: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one locale or several, as a tuple; raises `SchemaError` for one that faker does not have.
 
-    Raises `SchemaError` for a locale that faker does not have.
-
-    >>> with local_to(["nl_NL"]):
-    ...     len(pool("city")) > 50, pool("city") == pool("street")
-    (True, False)
+    >>> known_locales("nl_NL"), known_locales(())
+    (('nl_NL',), ())
     """
+    locales = (locale,) if isinstance(locale, str) else tuple(locale)
     for locale in locales:
         if locale not in AVAILABLE_LOCALES:
             same = sorted(name for name in AVAILABLE_LOCALES if name[:2] == locale[:2].lower())
             fix = f"like {', '.join(same) or 'de_DE'}"
             raise SchemaError(f"there is no locale {locale!r}", where="locale", fix=fix)
-    token = _ASKED.set(tuple(locales))
+    return locales
+
+
+@contextmanager
+def local_to(locales: tuple[str, ...]) -> Iterator[None]:
+    """Draw names of people, towns, companies, streets, ... as they are in known locales, as long as this lasts; by default in several.
+
+    >>> with local_to(known_locales("nl_NL")):
+    ...     len(pool("city")) > 50, pool("city") == pool("street")
+    (True, False)
+    """
+    token = _ASKED.set(locales)
     try:
         yield
     finally:
@@ -72,7 +80,9 @@ def _pool(kind: str, locales: tuple[str, ...]) -> tuple[str, ...]:
         for provider in fake.get_providers():
             if isinstance(getattr(provider, "cities", None), list):  # made of a set: another order in each process
                 provider.cities = sorted(provider.cities)
-        make = getattr(fake, maker, None)  # not every locale has states
+        make = getattr(fake, maker, None)
+        if make is None:  # not every locale has states
+            continue
         for _ in range(size // len(locales)):
-            values.update({str(make()).replace("\n", ", "): None} if make else {})
+            values[str(make()).replace("\n", ", ")] = None
     return tuple(values) or _pool(kind, ("en_US",))

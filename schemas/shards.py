@@ -227,8 +227,7 @@ def _maker(recipe: _Recipe) -> Maker:
         return known
     tools = ToolSet(strict_loads(recipe.tools), parallel=recipe.parallel)
     examples = [Pair.from_dict(row) for row in strict_loads(recipe.examples)]
-    shares: Any = {"dev": recipe.dev, "test": recipe.test}
-    return Maker(tools, examples=examples, seed=recipe.seed, **shares, locales=recipe.locales)
+    return Maker(tools, examples=examples, seed=recipe.seed, dev=recipe.dev, test=recipe.test, locales=recipe.locales)
 
 
 def outcomes(maker: Maker, numbers: Sequence[int], *, workers: int = 1) -> Iterator[Pair | str]:

@@ -18,7 +18,7 @@ from schematune.schemas.datacard import fingerprint_of, save_with_card
 from schematune.schemas.errors import ExampleError, SchemaError
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Pair, Pairs, read_examples
-from schematune.schemas.pools import local_to
+from schematune.schemas.pools import known_locales
 from schematune.schemas.privacy import Scrubber
 from schematune.schemas.shards import SHARD, Maker, outcomes
 from schematune.schemas.teacher import Teacher
@@ -70,9 +70,8 @@ class PairStream:
         if min(dev, test) < 0 or dev + test >= 1:
             what = f"dev={dev} and test={test} leave nothing to train on, or are no shares"
             raise ExampleError(what, where="dev, test", fix="shares from 0, below 1 together")
-        locales = (locale,) if isinstance(locale, str) else tuple(locale)
-        with local_to(locales):  # raises for one that is not known
-            self.tools, self.n, self.seed, self.teacher = tools, n, seed, teacher
+        locales = known_locales(locale)
+        self.tools, self.n, self.seed, self.teacher = tools, n, seed, teacher
         self.workers, self.progress = max(1, workers), progress
         self.replaced: Counter[str] = Counter()
         self.left_out = 0

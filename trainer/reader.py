@@ -61,19 +61,28 @@ def row_of(pair: Pair, tools: ToolSet) -> Row | None:
     """Return a pair of one call as a row to learn from; None where it is no such pair."""
     if len(pair.calls) != 1:
         return None
-    call, names = pair.calls[0], tools.names
-    wanted = str(call.arguments.get("tool", "")) if call.name == ASK else call.name
-    if wanted not in names:
+    call, wanted = pair.calls[0], _wanted(pair)
+    if wanted not in tools:
         return None
-    words, states = list[list[np.ndarray]](), list[int]()
-    if call.name in tools:
-        tool, text = tools[call.name], pair.said
-        found = units(text)
-        known = states_of(pair, tool, found) if 0 < len(found) <= _LONGEST else None
-        if known is not None:
-            outside, inside = words_seen([text[a:b] for a, b in found], tool, slots_of(tool))
-            words, states = [[nothing, *some] for nothing, some in zip(outside, inside, strict=True)], known
-    return Row(tools_seen(pair.said, list(tools)), names.index(wanted), words, states)
+    words, text, found = list[list[np.ndarray]](), pair.said, units(pair.said)
+    states = _states(pair, tools, found)
+    if states:
+        tool = tools[call.name]
+        outside, inside = words_seen([text[a:b] for a, b in found], tool, slots_of(tool))
+        words = [[nothing, *some] for nothing, some in zip(outside, inside, strict=True)]
+    return Row(tools_seen(text, list(tools)), tools.names.index(wanted), words, states)
+
+
+def _wanted(pair: Pair) -> str:
+    """Return the tool that a pair of one call calls, or asks about."""
+    call = pair.calls[0]
+    return str(call.arguments.get("tool", "")) if call.name == ASK else call.name
+
+
+def _states(pair: Pair, tools: ToolSet, words: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the states of a request's words; none where they are not to be learnt from."""
+    name = pair.calls[0].name
+    return (states_of(pair, tools[name], words) or []) if name in tools and 0 < len(words) <= _LONGEST else []
 
 
 def states_of(pair: Pair, tool: Tool, words: Sequence[tuple[int, int]]) -> list[int] | None:
@@ -226,17 +235,15 @@ def _judged(reader: Reader) -> dict[str, float]:
     right = spans = chosen = many = 0
     for block in Corpus(Sources(), seed=999_999):
         for pair in block.pairs:
-            row = row_of(pair, block.tools)
-            if row is None:
+            if len(pair.calls) != 1 or _wanted(pair) not in block.tools:
                 continue
             logs = reader.chosen(pair.said, block.tools)
-            many, chosen = (
-                many + 1,
-                chosen + (max(logs, key=lambda name: logs[name]) == block.tools.names[row.right]),
-            )
-            if row.states:
+            many += 1
+            chosen += max(logs, key=lambda name: logs[name]) == _wanted(pair)
+            if states := _states(pair, block.tools, units(pair.said)):
                 reading = reader.read(block.tools[pair.calls[0].name], pair.said)
-                spans, right = spans + 1, right + (reading is not None and reading.best() == row.states)
+                spans += 1
+                right += reading is not None and reading.best() == states
         if many >= HELD_OUT:
             break
     return {"spans": round(right / spans, 4), "tools": round(chosen / many, 4)}
