@@ -18,7 +18,10 @@ from schematune.schemas.tool import ToolSet
 
 __all__ = ["Agreement", "borrowed_share"]
 
-VAGUE = ("thing", "kind", "quality", "feature", "food", "service", "unit", "manner", "nearness", "warmth")
+KINDS = ("kind", "quality", "feature", "food", "service", "unit", "manner", "nearness", "warmth")
+"""Concepts whose values are words for kinds of things and not names: one example that takes such a word holds the others to it."""
+
+VAGUE = ("thing", *KINDS)
 """Concepts whose made-up values are further from what people say than other examples' are."""
 
 FEW_VALUES = 0.7
@@ -26,7 +29,7 @@ FEW_VALUES = 0.7
 
 
 LEAST = 2
-"""Examples that must take a word for an argument's value before the rest is held to it."""
+"""Examples that must take a word for an argument's value before the rest is held to it, where the word may be a name."""
 
 SHARE = 0.9
 """Share of the examples with the word that must."""
@@ -70,7 +73,8 @@ class Agreement:
         )
         for (tool, word), names in taken.items():
             name, many = names.most_common(1)[0]
-            if many >= LEAST and many >= SHARE * (names.total() + loose[tool, word]):
+            least = 1 if concept(name) in KINDS else LEAST
+            if many >= least and many >= SHARE * (names.total() + loose[tool, word]):
                 self.words.setdefault(tool, {})[word] = name
 
     def _open(self, pair: Pair, name: str) -> bool:

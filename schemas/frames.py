@@ -51,7 +51,7 @@ class Plan:
     @property
     def likely(self) -> dict[str, float]:
         """How often people say an argument although they need not: a request without what it is about is rare."""
-        shares = [(self.kind, 0.35), (self.object, 0.7), (self.target, 0.8)]
+        shares = [(self.kind, 0.6), (self.object, 0.7), (self.target, 0.8)]
         shares += [*((name, 0.8) for name in self.measure[:2]), *((name, 0.5) for name in self.measure[2:])]
         return {name: share for name, share in shares if name}
 
