@@ -37,8 +37,12 @@ def test_only_what_is_always_taken_so_is_learnt() -> None:
     assert Agreement(OWN, TOOLS).words == {"add_to_shelf": {"my": "owner", "novel": "kind"}}
     against = Pair.of("my, what a shelf: add Lolita", [Call("add_to_shelf", {"book": "Lolita"})])
     assert Agreement([*OWN, against], TOOLS).words == {"add_to_shelf": {"novel": "kind"}}
-    once = Pair.of("Howl, the epic, onto Beats", [Call("add_to_shelf", {"book": "Howl", "kind": "epic", "shelf": "Beats"})])
-    assert Agreement([once], TOOLS).words == {"add_to_shelf": {"epic": "kind"}}  # a word for a kind holds at once, a name does not
+    once = Pair.of(
+        "Howl, the epic, onto Beats", [Call("add_to_shelf", {"book": "Howl", "kind": "epic", "shelf": "Beats"})]
+    )
+    assert Agreement([once], TOOLS).words == {
+        "add_to_shelf": {"epic": "kind"}
+    }  # a word for a kind holds at once, a name does not
 
 
 def _made(text: str, book: str, **more: Any) -> Pair:
