@@ -9,7 +9,7 @@ that is copied leans towards the words that the tagger sees in its place.
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -32,6 +32,12 @@ _MEMBER = re.compile(r',? ?("(?:[^"\\]|\\.)*"):')
 _JSON = json.JSONDecoder()
 _LEAST = 1e-3
 """The probability that a copied value has at least."""
+
+_FAINT = 1e-5
+"""The probability of words under which they are as good as none."""
+
+_SURE = 2
+"""Likeliest words of an argument for each of which it is told anew what comes after."""
 
 _FLOOR = 1e-30
 """Keeps the logarithm of what cannot be finite."""
@@ -105,15 +111,15 @@ class CallBias:
         start, head = max(((so_far.rfind(head), head) for head in self._heads), default=(-1, ""))
         if start < 0:
             return {}, "", False
-        begun = so_far[start + len(head) :]
+        begun, tool = so_far[start + len(head) :], self._heads[head]
         opened = begun.startswith(self._opening)
-        place = _Place.of(begun[len(self._opening) - 1 :] if opened else "{")
+        place = _Place.of(begun[len(self._opening) - 1 :] if opened else "{", self._counted(tool, so_far[:start]))
         if place is None or not (opened or self._opening.startswith(begun)):
             return {}, "", False
         typed = place.typed if opened else begun
         until = so_far[: len(so_far) - len(typed)]
         if until not in self._known:
-            texts, copied = self._after(self._heads[head], place, so_far[:start])
+            texts, copied = self._after(tool, place, so_far[:start])
             opening = "" if opened else self._opening
             self._known[until] = {opening + text: both for text, both in texts.items()}, copied
         texts, copied = self._known[until]
@@ -126,11 +132,19 @@ class CallBias:
         until = max(done, names.index(place.key)) if place.key in names else done
         reading = self._reading(tool, before)
         if reading is not None:
-            reading = reading.holding({**dict.fromkeys(names[:until]), **place.used})
-        if place.key is not None:
-            return self._values(tool, place.key, reading, alone=not before)
+            said = {name: self._said_as(tool, name, value, reading) for name, value in place.used.items()}
+            reading = reading.holding({**dict.fromkeys(names[:until]), **said})
         later = names[done:] if last in names or not place.used else []
-        return self._members(tool, later, reading, comma=bool(place.used), alone=not before), False
+        if place.key is None:
+            return self._members(tool, later, reading, comma=bool(place.used), alone=not before), False
+        if reading is None or place.key not in reading.names:
+            return self._values(tool, place.key, alone=not before), False
+        return self._copied(tool, place.key, reading, alone=not before), True
+
+    def _counted(self, tool: Tool, before: str) -> frozenset[str]:
+        """Return the arguments of a tool whose numbers are read in the request."""
+        reading = self._reading(tool, before)
+        return frozenset(name for name in (reading.names if reading else ()) if not means_itself(tool.properties[name]))
 
     def _reading(self, tool: Tool, before: str) -> Reading | None:
         """Return what the tagger makes of the request, without the words that the calls `before` took."""
@@ -140,27 +154,48 @@ class CallBias:
             self._tagged[tool.name, before] = found.without(taken) if found is not None and taken else found
         return self._tagged[tool.name, before]
 
-    def _values(self, tool: Tool, name: str, reading: Reading | None, *, alone: bool) -> tuple[Answers, bool]:
-        """Return the values that an argument may have, and whether they are copied."""
-        space = " " if self.form.spaced else ""
-        if reading is not None and name in reading.names:
-            shares = self._copied(tool.properties[name], name, reading.spans(name))
-            return {space + text: (math.log(share + _FLOOR), 0.0) for text, share in shares.items()}, True
-        values = self._said.answers("value", tool.name, name) if alone else {}
-        return {space + text: both for text, both in values.items()}, False
+    def _said_as(self, tool: Tool, name: str, value: JSON, reading: Reading) -> JSON:
+        """Return the likeliest words that say a value which stands for what they mean, a number say; any other as it is."""
+        schema = tool.properties.get(name)
+        if name not in reading.names or means_itself(schema):
+            return value
+        shares = reading.spans(name)
+        ways = (text for text in sorted(shares, key=lambda text: -shares[text]) if shares[text] > _LEAST)
+        return next((text for text in ways if value in meanings(schema, text, self.now, name)), value)
 
-    def _copied(self, schema: JSON, name: str, spans: Mapping[str, float]) -> dict[str, float]:
-        """Return the values, as JSON, that an argument may have by the words that it may take, each with its share."""
-        if means_itself(schema):
-            return {self.form.json(text): share for text, share in spans.items()}
-        found: dict[str, float] = {}
-        copied = can_copy(schema)
-        for text, share in spans.items():
-            meant = meanings(schema, text, self.now, name) if share > _LEAST or copied else []
-            for value in meant:
-                written = self.form.json(value)
-                found[written] = found.get(written, 0.0) + share / len(meant)
+    def _values(self, tool: Tool, name: str, *, alone: bool) -> Answers:
+        """Return the values that an argument may have which is not copied."""
+        space = " " if self.form.spaced else ""
+        values = self._said.answers("value", tool.name, name) if alone else {}
+        return {space + text: both for text, both in values.items()}
+
+    def _copied(self, tool: Tool, name: str, reading: Reading, *, alone: bool) -> Answers:
+        """Return the values that an argument may have by the words that it may take, and how the call goes on after each."""
+        space, names = " " if self.form.spaced else "", list(tool.properties)
+        later = names[names.index(name) + 1 :]
+        shares, found, ahead = reading.spans(name), Answers(), Answers()
+        likely = [text for text in sorted(shares, key=lambda text: -shares[text]) if shares[text] > _FAINT]
+        for place, text in enumerate(likely):
+            if place < _SURE:
+                ahead = self._shares(self._members(tool, later, reading.holding({name: text}), comma=True, alone=alone))
+            for value, share in self._meant(tool.properties[name], name, text, shares[text]).items():
+                for end, (log, _) in ahead.items():
+                    known = found.get(f"{space}{value}{end}", (-math.inf, 0.0))[0]
+                    found[f"{space}{value}{end}"] = (_log_sum((known, math.log(share + _FLOOR) + log)), 0.0)
         return found
+
+    def _shares(self, ahead: Answers) -> Answers:
+        """Return ways to go on as shares of all, such that trusting them as words are leans as much as they do."""
+        logs = {text: (log - rate) / self._trust for text, (log, rate) in ahead.items()}
+        total = _log_sum(logs.values())
+        return {text: (log - total, 0.0) for text, log in logs.items()}
+
+    def _meant(self, schema: JSON, name: str, text: str, share: float) -> dict[str, float]:
+        """Return the values, as JSON, that words may mean, each with its share."""
+        if means_itself(schema):
+            return {self.form.json(text): share}
+        meant = meanings(schema, text, self.now, name) if share > _LEAST or can_copy(schema) else []
+        return {self.form.json(value): share / len(meant) for value in meant}
 
     def _members(
         self, tool: Tool, later: Sequence[str], reading: Reading | None, *, comma: bool, alone: bool
@@ -204,11 +239,13 @@ class _Place:
     typed: str
 
     @classmethod
-    def of(cls, text: str) -> "_Place | None":
-        """Read the beginning of an object; None where it is over, or none.
+    def of(cls, text: str, counted: Set[str] = frozenset()) -> "_Place | None":
+        """Read the beginning of an object; None where it is over, or none. A number of an argument in `counted` may go on.
 
         >>> _Place.of('{"a":[1,{}],"b":"x'), _Place.of('{"a":1,"')
         (_Place(used={'a': [1, {}]}, key='b', typed='"x'), _Place(used={'a': 1}, key=None, typed=',"'))
+        >>> _Place.of('{"a":12', {"a"})
+        _Place(used={}, key='a', typed='12')
         """
         used, at = dict[str, Any](), 1
         while text[at - 1 : at] and text[0] == "{" and text[at : at + 1] != "}":
@@ -219,6 +256,8 @@ class _Place:
             try:
                 key = str(json.loads(member[1]))
                 value, end = _JSON.raw_decode(text, at + (text[at : at + 1] == " "))
+                if end == len(text) and key in counted and isinstance(value, int | float):
+                    return cls(used, key, text[at:])
             except ValueError:
                 return cls(used, key, text[at:]) if key is not None else None
             used, at = {**used, key: value}, end

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from tiny import FAMILIES, tiny_adapter
 
 from schematune.decoding.adapter import Adapter
-from schematune.decoding.base import Base
+from schematune.decoding.base import Base, load_base
 from schematune.decoding.bias import CallBias, _Place
 from schematune.decoding.caller import Caller
-from schematune.decoding.prior import BUCKETS, PRIOR, ToolPrior, features
+from schematune.decoding.prior import BUCKETS, PRIOR, Answers, ToolPrior, features
+from schematune.decoding.tagger import Reading, moves_of
 from schematune.schemas.call import Call
 from schematune.schemas.contract import CONTRACT_FILE, file_digest
 from schematune.schemas.errors import ContractError
 from schematune.schemas.pair import Pair
+from schematune.schemas.spans import units
 from schematune.schemas.tool import ToolSet
 from schematune.trainer.prior import fit_prior
 
@@ -270,3 +272,67 @@ def test_a_place_is_read_from_any_beginning_of_an_object(value: dict[str, object
         assert begun.endswith(place.typed)
         assert list(value)[: len(place.used)] == list(place.used)
         assert place.key is None or place.key == list(value)[len(place.used)]
+
+
+def test_a_closing_quote_leans_with_what_comes_after_it() -> None:
+    """A token that ends a text and goes on, `","`, leans by whether an argument to come is said; one that ends the call, against it."""
+    text = {"type": "string"}
+    tools = ToolSet(
+        [{"name": "put", "parameters": {"properties": {"thing": text, "owner": text}, "required": ["thing"]}}]
+    )
+    said = [("on my list", {"owner": "my"}), ("on the list", {})]
+    things = ("milk", "rice", "salt", "tea", "ham", "figs")
+    pairs = [Pair.of(f"put {x} {words}", [Call("put", {"thing": x, **more})]) for words, more in said for x in things]
+    prior, base = fit_prior(pairs, tools), load_base("builtin", device="cpu")
+    assert prior is not None
+    tokenizer, logits = base.tokenizer, torch.zeros(len(base.tokenizer))
+    on, end = (tokenizer.get_vocab()[piece] for piece in ('","', '"}}'))
+    written = tokenizer.encode('{"name":"put","arguments":{"thing":"soap', add_special_tokens=False)
+    for (words, _), sooner, later in zip(said, (on, end), (end, on), strict=True):
+        leant = CallBias(prior, f"put soap {words}", tools, base.renderer.form, tokenizer)(written, logits)
+        assert leant is not None and leant[sooner] > leant[later] + 1
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Reads the numbers of a request as two arguments', each as likely as the other."""
+
+    trust: float = 4.0
+    request: str = ""
+
+    def about(self, request: str) -> "Numbers":
+        return Numbers(self.trust, request)
+
+    def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
+        return {}
+
+    def reading(self, tool: str) -> Reading:
+        words = units(self.request)
+        factors = np.full((len(words), 5), 1e-6)
+        for place, (start, end) in enumerate(words):
+            factors[place, [1, 3] if self.request[start:end].isdigit() else [0, 0]] = 1.0
+        return Reading(self.request, words, ["a", "b"], factors, moves_of(np.zeros((6, 5))))
+
+
+def test_numbers_take_words_and_are_written_to_their_end(tiny_loaded: Loaded) -> None:
+    number = {"type": "integer"}
+    tools = ToolSet(
+        [{"name": "divide", "parameters": {"properties": {"a": number, "b": number}, "required": ["a", "b"]}}]
+    )
+    base = tiny_loaded("builtin")
+    tokenizer, logits = base.tokenizer, torch.zeros(len(base.tokenizer))
+
+    def leans(request: str, written: str) -> torch.Tensor:
+        tokens = tokenizer.encode('{"name":"divide","arguments":{' + written, add_special_tokens=False)
+        leant = CallBias(Numbers(), request, tools, base.renderer.form, tokenizer)(tokens, logits)
+        assert leant is not None
+        return leant
+
+    def token(text: str) -> int:
+        return int(tokenizer.encode(text, add_special_tokens=False)[0])
+
+    for first, second in (("8", "3"), ("3", "8")):
+        lean = leans("divide 8 by 3", f'"a":{first},"b":')
+        assert lean[token(second)] > lean[token(first)] + 1  # the words of `a` are taken
+    assert leans("divide 84 by 3", '"a":8')[token("4")] > leans("divide 8 by 3", '"a":8')[token("4")]
+    assert leans("divide 8 by 3", '"a":8')[token(',"')] > leans("divide 84 by 3", '"a":8')[token(',"')] + 1
