@@ -58,14 +58,25 @@ def tools_seen(request: str, tools: Sequence[Tool]) -> list[Array]:
         alone = sum(shared[word] == 1 for word in {*hit, *told})
         lacking = sum(_is_number(tool, name) for name in tool.required) > numbers
         marks = [
-            "tool", f"share{round(4 * len(hit) / max(len(named), 1))}", f"hit{len(hit)}", f"first{named[:1] == tuple(hit[:1])}",
+            "tool", f"words{min(len(said) // 6, 8)}", f"share{round(4 * len(hit) / max(len(named), 1))}", f"hit{len(hit)}", f"first{named[:1] == tuple(hit[:1])}",
             f"last{bool(hit) and hit[-1:] == list(named[-1:])}", f"described{min(len(told), 4)}",
-            f"arguments{min(len(arguments & spoken), 4)}", f"alone{min(alone, 3)}", f"lacking{lacking}",
+            f"arguments{min(len(arguments & spoken), 4)}", f"listed{min(len(_listed(tool) & spoken), 3)}", f"alone{min(alone, 3)}", f"lacking{lacking}",
             f"best{weight >= best} {min(int(weight), 4)}", f"behind{min(int(2 * (best - weight)), 8)}", f"ties{ties}{weight >= best}",
         ]  # fmt: skip
         pairs = ids_of(hashed([f"name {word}" for word in named])[:, None], words[None, :])
         rows.append(np.concatenate([ids_of(hashed(["mark"]), hashed(marks)), pairs.ravel()]))
     return rows
+
+
+@lru_cache(maxsize=4096)
+def _values(values: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(stem(word) for value in values for word in re.findall(r"[a-z]+", value.lower()) if len(word) > 2)
+
+
+def _listed(tool: Tool) -> frozenset[str]:
+    """Return the stems of the values that a tool's arguments list."""
+    known = [schema for schema in tool.properties.values() if isinstance(schema, dict) and "enum" in schema]
+    return _values(tuple(value for schema in known for value in schema["enum"] if isinstance(value, str)))
 
 
 def _stands(word: str, said: Sequence[str]) -> bool:

@@ -6,7 +6,8 @@ chooses among tools (`schematune.decoding.choosing`). Fit by `schematune.trainer
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from schematune.decoding.choosing import tools_seen
 from schematune.decoding.prior import Answers, deflated, inflated
 from schematune.decoding.slots import SEEN, Array, slots_of, words_seen
 from schematune.decoding.tagger import MOST_WORDS, Reading, moves_of
+from schematune.schemas.call import NO_TOOL
 from schematune.schemas.errors import ModelError
 from schematune.schemas.spans import units
 from schematune.schemas.tool import Tool, ToolSet
@@ -27,6 +29,9 @@ READER = "reader.safetensors"
 
 MOVES = 8
 """Kinds of moves from one word's state to the next one's."""
+
+NOT_MEANT = 0.25
+"""Share of the requests a reader is fit to that are beside tools of another matter."""
 
 MOST_SLOTS = 24
 """Arguments of the largest tool whose requests are read."""
@@ -65,7 +70,7 @@ class Reader:
         if not (0 < len(found) <= MOST_WORDS and 0 < len(tool.properties) <= MOST_SLOTS):
             return None
         slots = slots_of(tool)
-        outside, inside = words_seen([request[a:b] for a, b in found], tool, slots)
+        outside, inside = words_seen(request, found, tool, slots)
         bags = [ids for nothing, some in zip(outside, inside, strict=True) for ids in (nothing, *some)]
         starts = np.cumsum([0, *(len(ids) for ids in bags[:-1])])
         sums = np.add.reduceat(self.table[np.concatenate(bags), :2].astype(np.int32), starts) * self.scale[:2]
@@ -77,11 +82,11 @@ class Reader:
         return Reading(request, found, [slot.name for slot in slots], factors, moves)
 
     def chosen(self, request: str, tools: ToolSet) -> dict[str, float]:
-        """Return the log-probability of each tool, given a request for one of them."""
+        """Return the log-probability of each tool to be the one that is wanted, and under `no_tool` that none is."""
         logits = np.array([
-            self.table[ids, 2].sum(dtype=np.int64) * self.scale[2] for ids in tools_seen(request, list(tools))
+            0.0, *(self.table[ids, 2].sum(dtype=np.int64) * self.scale[2] for ids in tools_seen(request, list(tools)))
         ])  # fmt: skip
-        return dict(zip(tools.names, (logits - np.logaddexp.reduce(logits)).tolist(), strict=True))
+        return dict(zip((NO_TOOL, *tools.names), (logits - np.logaddexp.reduce(logits)).tolist(), strict=True))
 
     def save(self, folder: Path) -> None:
         """Write the reader into a base's folder; raises `OSError`."""
@@ -115,10 +120,22 @@ class AnyTool:
     reader: Reader
     tools: ToolSet
     trust: ClassVar[float] = 4.0
+    doubt: ClassVar[float] = 4.0
+    """How much surer than it is the reader must be that no tool is meant: people word what they want otherwise than the pairs it is fit to."""
+
+    needs: ClassVar[float] = 2.0
+    """What it counts for a tool that its required arguments are said."""
 
     def about(self, request: str) -> "_Said":
         """Return what a request says."""
         return _Said(self.reader, self.tools, request)
+
+
+_READ = 5
+"""Likeliest tools whose arguments are looked for to choose among them."""
+
+_UNSAID = 0.1
+"""The probability that a required argument is said has at least."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +145,34 @@ class _Said:
     reader: Reader
     tools: ToolSet
     request: str
+    read: dict[str, Reading | None] = field(default_factory=dict)
 
     def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
         if kind != "tool":
             return {}
         logs = self.reader.chosen(self.request, self.tools)
-        return {name: (log, -math.log(len(logs))) for name, log in logs.items()}
+        none = logs.pop(NO_TOOL) - AnyTool.doubt
+        some = _log_sum(logs)
+        if len(logs) > 1:
+            for name in sorted(logs, key=lambda one: -logs[one])[:_READ]:
+                logs[name] += AnyTool.needs * self._needed(name)
+        share, total = some - _log_sum(logs), float(np.logaddexp(some, none))
+        rate = math.log((1 - NOT_MEANT) / len(logs))
+        found = {name: (log + share - total, rate) for name, log in logs.items()}
+        return {**found, NO_TOOL: (none - total, math.log(NOT_MEANT))}
+
+    def _needed(self, tool: str) -> float:
+        """Return how probable it is, as a logarithm, that the required arguments of a tool are said."""
+        reading, required = self.reading(tool), self.tools[tool].required
+        if reading is None:
+            return 0.0
+        return sum(math.log(max(1 - reading.absent([name])[0], _UNSAID)) for name in required)
 
     def reading(self, tool: str) -> Reading | None:
-        return self.reader.read(self.tools[tool], self.request)
+        if tool not in self.read:
+            self.read[tool] = self.reader.read(self.tools[tool], self.request)
+        return self.read[tool]
+
+
+def _log_sum(logs: Mapping[str, float]) -> float:
+    return float(np.logaddexp.reduce(list(logs.values())))

@@ -18,7 +18,7 @@ from schematune.schemas.described import form_of
 from schematune.schemas.gazetteer import kinds_of
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import words_of
-from schematune.schemas.realistic import concept
+from schematune.schemas.realistic import concept, in_state
 from schematune.schemas.roles import role_of
 from schematune.schemas.tool import Tool
 
@@ -31,20 +31,31 @@ _NEAR = (-4, -3, -2, -1, 0, 1, 2, 3)
 """Places around a word in which the words of an argument are looked for."""
 
 _ENDINGS = ("ies", "es", "s", "ing", "ed")
+_UNITS = {
+    "kg": "kilogram", "g": "gram", "lb": "pound", "lbs": "pound", "km": "kilomet", "cm": "centimet", "mm": "millimet", "m": "met", "mi": "mil",
+    "ft": "foot", "feet": "foot", "h": "hour", "hr": "hour", "hrs": "hour", "min": "minut", "mins": "minut", "s": "second", "sec": "second",
+    "secs": "second", "%": "percent", "pct": "percent", "percentage": "percent", "$": "dollar", "usd": "dollar", "€": "euro", "eur": "euro",
+    "£": "pound", "°": "degre", "l": "lit", "ml": "millilit", "v": "volt", "w": "watt", "k": "kelvin", "c": "celsiu", "f": "fahrenheit",
+    "metre": "met", "meter": "met", "kilometre": "kilomet", "kilometer": "kilomet", "centimetre": "centimet", "centimeter": "centimet",
+    "litre": "lit", "liter": "lit", "mile": "mil", "minute": "minut", "degree": "degre",
+}  # fmt: skip
+"""What units are written as, and what stands for them."""
 _SAYS_NOTHING = frozenset(
     "the a an of to for in on and or is be by with your which that this it its as at from what are if can will must should when "
     "where who how value optional required default name string number integer date time type list user given".split()
 )
+_STOPS, _QUOTES = frozenset(".?!:"), frozenset('"\u201c\u201d')
 _ODD, _EVEN, _LAST = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xBF58476D1CE4E5B9))
 
 
 def stem(word: str) -> str:
-    """Return a word without the commonest endings.
+    """Return a word without the commonest endings, a unit as what stands for it.
 
-    >>> stem("boxes"), stem("booking"), stem("is")
-    ('box', 'book', 'is')
+    >>> stem("boxes"), stem("booking"), stem("is"), stem("kg") == stem("kilograms"), stem("metres") == stem("m")
+    ('box', 'book', 'is', True, True)
     """
-    return next((word[: -len(e)] for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= 3), word)
+    bare = next((word[: -len(e)] for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= 3), word)
+    return _UNITS.get(word) or _UNITS.get(word.removesuffix("s"), bare)
 
 
 @lru_cache(maxsize=2**16)
@@ -99,7 +110,7 @@ def kind_of(schema: JSON) -> str:
 
 @dataclass(frozen=True)
 class Slot:
-    """An argument: its name, its type, the numbers that stand for it, and the stems of its words and listed values."""
+    """An argument: its name, its type, the numbers that stand for it, the stems of its words and listed values, and these whole."""
 
     name: str
     kind: str
@@ -107,6 +118,7 @@ class Slot:
     words: frozenset[str]
     described: frozenset[str]
     listed: frozenset[str]
+    whole: frozenset[tuple[str, ...]]
 
 
 def slots_of(tool: Tool) -> tuple[Slot, ...]:
@@ -118,25 +130,36 @@ def _slot(name: str, schema: JSON, required: bool) -> Slot:
     words, kind, known = words_of(name), kind_of(schema), schema if isinstance(schema, Mapping) else {}
     form = form_of(known) if known else ""
     role = role_of(name, kind.split("-")[0], form)
-    told = ["", f"c{concept(name)}", f"t{kind}", f"c{concept(name)} t{kind}", f"r{role} t{kind}", f"q{required}"]
+    described_as = str(known.get("description", ""))
+    told = [
+        "", f"c{concept(name)}", f"t{kind}", f"c{concept(name)} t{kind}", f"r{role} t{kind}", f"q{required}", f"y{kind.split('-')[0]}",
+        *(["state"] if in_state(described_as) else ()),
+    ]  # fmt: skip
     items = known.get("items")
     values = known.get("enum") or (items.get("enum") if isinstance(items, Mapping) else None) or ()
     listed = frozenset(stem(word) for value in values for word in re.findall(r"[a-z0-9]+", str(value).lower()))
     own = frozenset(map(stem, words))
-    described = telling(str(known.get("description", ""))) - own
-    return Slot(name, kind, hashed(told), own, described, listed)
+    whole = frozenset(
+        tuple(re.findall(r"\w+|[^\w\s]", str(value).lower())) for value in values if isinstance(value, str)
+    )
+    return Slot(name, kind, hashed(told), own, telling(described_as) - own, listed, whole)
 
 
-def words_seen(words: Sequence[str], tool: Tool, slots: Sequence[Slot]) -> tuple[list[Array], list[list[Array]]]:
+def words_seen(
+    text: str, spans: Sequence[tuple[int, int]], tool: Tool, slots: Sequence[Slot]
+) -> tuple[list[Array], list[list[Array]]]:
     """Return the buckets of each word as one of no argument, and, for each word, those of it as one of each argument.
+
+    `spans` are the places of the words in the `text`.
 
     >>> from schematune.schemas.tool import ToolSet
     >>> [tool] = ToolSet({"name": "play", "parameters": {"properties": {"song": {"type": "string"}}}})
-    >>> outside, inside = words_seen(["play", "Yesterday"], tool, slots_of(tool))
+    >>> outside, inside = words_seen("play Yesterday", [(0, 4), (5, 14)], tool, slots_of(tool))
     >>> len(outside), [len(one) for one in inside]
     (2, [1, 1])
     """
-    around = _around(words)
+    words = [text[start:end] for start, end in spans]
+    around, counted = _around(words, [text.count("\n", 0, start) for start, _ in spans])
     stems = ["", "", *(stem(word.lower()) for word in words), "", ""]
     owners = [sum(word in slot.words for slot in slots) if word else 0 for word in stems]
     ends = np.cumsum([len(some) for some in around])[:-1]
@@ -148,31 +171,65 @@ def words_seen(words: Sequence[str], tool: Tool, slots: Sequence[Slot]) -> tuple
             np.split(ids_of(nothing, flat), ends), _near_tool(stems, tool, owners, len(words)), strict=True
         )
     ]
+    numbers = [slot.name for slot in slots if slot.kind.startswith(("integer", "number"))]
     inside: list[list[Array]] = [[] for _ in words]
     for slot in slots:
         crossed = np.split(ids_of(slot.told[:, None], flat[None, :]), ends, axis=1)
+        turn = numbers.index(slot.name) if slot.name in numbers else None
+        exact = _listed_at(words, slot)
         for place, (found, near) in enumerate(zip(crossed, _near_slot(stems, slot, owners, len(words)), strict=True)):
+            near += exact[place]
+            near += [] if turn is None else _in_turn(counted[place], turn, max(counted) + 1 == len(numbers))
             typed = [*near, *(f"{one} t{slot.kind}" for one in near)]
             inside[place].append(np.concatenate([found.ravel(), ids_of(beside, hashed(typed))]))
     return outside, inside
 
 
-def _around(words: Sequence[str]) -> list[Array]:
-    """Return the numbers of what is around each word."""
-    low, kinds = ["<<", "<", *(word.lower() for word in words), ">", ">>"], [frozenset[str](), *kinds_of(words)]
-    kinds, shapes = [*kinds, frozenset()], ["<", *map(shape_of, words), ">"]
-    found, quoted = [], False
+def _listed_at(words: Sequence[str], slot: Slot) -> list[list[str]]:
+    """Tell for each word whether a listed value of the argument is said in full, beginning there or before."""
+    found: list[list[str]] = [[] for _ in words]
+    low = [word.lower() for word in words] if slot.whole else []
+    for value in slot.whole:
+        for place in range(len(low) - len(value) + 1) if value else ():
+            if tuple(low[place : place + len(value)]) == value:
+                found[place].append("whole")
+                for later in range(place + 1, place + len(value)):
+                    found[later].append("whole+")
+    return [list(dict.fromkeys(some)) for some in found]
+
+
+def _in_turn(place: int, turn: int, all_said: bool) -> list[str]:
+    """Tell whether a number (the `place`-th; -1 for any other word) is said where an argument that takes one is listed."""
+    return [] if place < 0 else [f"turn{max(-2, min(2, place - turn))}", f"turn{place == turn} {all_said}"]
+
+
+def _around(words: Sequence[str], lines: Sequence[int]) -> tuple[list[Array], list[int]]:
+    """Return the numbers of what is around each word, none of it in another line, and the how-manieth number it is, or -1."""
+    low, kinds = [word.lower() for word in words], [frozenset[str](), *kinds_of(words), frozenset[str]()]
+    found, quoted, counted = [], False, list[int]()
+    first = [place == 0 or lines[place - 1] != line for place, line in enumerate(lines)]
+    ends = {line: place for place, line in enumerate(lines)}
+
+    def near(place: int, off: int) -> str:
+        there = place + off
+        inside = 0 <= there < len(words) and lines[there] == lines[place]
+        return low[there] if inside else ("<" if off < 0 else ">")
+
+    begun = 0
     for place, word in enumerate(words):
-        before2, before, here, after, after2 = low[place : place + 5]
-        quoted ^= word == '"'
+        begun = place if first[place] else begun
+        begins = first[place] or low[place - 1] in _STOPS
+        quoted ^= word in _QUOTES
+        is_number = word[:1].isdigit() or bool(kinds[place + 1] & {"number"})
+        counted.append(max(counted, default=-1) + 1 if is_number else -1)
         grams = [
-            "", f"0{here}", f"b{before}", f"a{after}", f"c{before2}", f"d{after2}",
-            f"i{shapes[place + 1]}", f"k{here[-3:]}",
-            f"P{min(place, 3)}", f"L{min(len(words) - 1 - place, 3)}", f"Q{quoted}",
+            "", f"0{low[place]}", f"b{near(place, -1)}", f"a{near(place, 1)}", f"c{near(place, -2)}", f"d{near(place, 2)}",
+            f"i{begins}{shape_of(word)}", f"k{low[place][-3:]}", f"P{min(place - begun, 3)}", f"L{min(ends[lines[place]] - place, 3)}", f"Q{quoted}",
+            f"Y{min(lines[-1] - lines[place], 3)}",
             *(f"{part}{kind}" for part, some in zip("lmn", kinds[place : place + 3], strict=True) for kind in sorted(some)),
         ]  # fmt: skip
         found.append(hashed(grams))
-    return found
+    return found, counted
 
 
 def _near_tool(stems: Sequence[str], tool: Tool, owners: Sequence[int], count: int) -> list[list[str]]:

@@ -13,7 +13,7 @@ from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import ADJECTIVES, NOUNS, invented, words_of
 from schematune.schemas.pools import pool
 
-__all__ = ["FORMATS", "clock", "concept", "hints", "within", "worded"]
+__all__ = ["FORMATS", "clock", "concept", "hints", "in_state", "town", "within", "worded"]
 
 _CONCEPTS: tuple[tuple[str, str], ...] = (
     ("email", r"e?mail|mail address"),
@@ -96,17 +96,26 @@ def _concepts(word: str) -> list[str]:
 def hints(description: str) -> tuple[str, ...]:
     """Read the examples that a description gives: `(e.g. a, b, c)`, `such as a or b`, `for example "a"`.
 
-    >>> hints("Kind of cheese (e.g., brie, gouda)"), hints("Where to go.")
-    (('brie', 'gouda'), ())
+    >>> hints("Kind of cheese (e.g., brie, gouda)"), hints("City and state, e.g. Reno, NV"), hints("Where to go.")
+    (('brie', 'gouda'), ('Reno, NV',), ())
     """
     match = re.search(r"(?:e\.g\.?,?|for example,?|such as|like)\s+([^().;]{2,120})", description)
     if not match:
         return ()
-    parts = re.split(r",\s*(?:or |and )?|\s+or\s+|\s+and\s+", match[1])
+    parts = re.split(r",(?!\s*[A-Z]{2}\b)\s*(?:or |and )?|\s+or\s+|\s+and\s+", match[1])
     cleaned = [part.strip(" '\"`:") for part in parts]
     return tuple(
         part for part in cleaned if 1 < len(part) <= 40 and part not in ("etc", "etc.") and not _TEMPLATE.match(part)
     )
+
+
+def in_state(description: str) -> bool:
+    """Tell whether a place is to be written with the code of its state, by the examples of a description.
+
+    >>> in_state("The city and state, e.g. Reno, NV"), in_state("The city, e.g. Reno")
+    (True, False)
+    """
+    return any(re.fullmatch(r"[A-Z][\w. ]+, [A-Z]{2}", hint) for hint in hints(description))
 
 
 _TEMPLATE = re.compile(r"[YMDHSymdhsT:/. -]+Z?$")
@@ -280,6 +289,11 @@ def _folder(rng: random.Random) -> str:
     return rng.choice(
         (inner, f"~/{inner}", f"/{inner}", f"/home/{rng.choice(pool('first_name')).lower()}/{inner}", f"./{inner}")
     )
+
+
+def town(rng: random.Random) -> str:
+    """Return a town with the code of its state."""
+    return f"{rng.choice(pool('city'))}, {rng.choice(pool('state_code'))}"
 
 
 def _province(rng: random.Random) -> str:

@@ -8,7 +8,7 @@ from schematune.schemas.described import form_of
 from schematune.schemas.errors import SchemaError
 from schematune.schemas.merge import Normal
 from schematune.schemas.patterns import from_pattern, matches
-from schematune.schemas.realistic import FORMATS, clock, concept, hints, worded
+from schematune.schemas.realistic import FORMATS, clock, concept, hints, in_state, town, worded
 
 __all__ = ["text"]
 
@@ -34,8 +34,10 @@ def text(schema: Normal, name: str, rng: random.Random, today: date, *, bounds: 
         return _patterned(schema, low, high, rng, today)
     if form in FORMATS:
         return _formatted(str(form), low, high, rng, today)
-    said = hints(str(schema.get("description", "")))
+    told = str(schema.get("description", ""))
+    said = hints(told)
     found = rng.choice(said) if said and rng.random() < 0.4 else worded(concept(name), rng, today, name)
+    found = town(rng) if found not in said and in_state(told) else found
     for _ in range(6):  # one that fits reads better than one that is made to
         if low <= len(found) <= high:
             break

@@ -21,7 +21,7 @@ from schematune.decoding.choosing import tools_seen
 from schematune.decoding.reader import READER, AnyTool, Reader, move_kinds
 from schematune.decoding.slots import SEEN, slots_of, words_seen
 from schematune.decoding.tagger import moves_of
-from schematune.schemas.call import Call
+from schematune.schemas.call import NO_TOOL, Call
 from schematune.schemas.errors import ModelError
 from schematune.schemas.invent import invent_tools, tool_set
 from schematune.schemas.meaning import meanings
@@ -83,7 +83,7 @@ def test_it_reads_tools_that_it_never_saw(reader: Reader) -> None:
 def test_untrained_it_says_nothing() -> None:
     blank = Reader(np.zeros((SEEN, 3), np.int8), np.ones(3, np.float32), np.zeros(8, np.float32))
     logs = blank.chosen("water the fern", TOOLS)
-    assert list(logs) == list(TOOLS.names) and len(set(logs.values())) == 1
+    assert list(logs) == [NO_TOOL, *TOOLS.names] and len(set(logs.values())) == 1
     assert blank.read(TOOLS["feed_fish"], "") is None and blank.read(TOOLS["feed_fish"], "a " * 300) is None
 
 
@@ -105,14 +105,14 @@ def test_every_word_is_seen_beside_every_argument(seed: int, text: str) -> None:
     """Whatever the tools and the text; the same for the same ones."""
     tools = invent_tools(random.Random(seed), 3)
     for tool in tools:
-        words, slots = [text[a:b] for a, b in units(text)], slots_of(tool)
+        words, slots = units(text), slots_of(tool)
         if not words:
             continue
-        outside, inside = words_seen(words, tool, slots)
+        outside, inside = words_seen(text, words, tool, slots)
         assert len(outside) == len(inside) == len(words) and {len(some) for some in inside} == {len(slots)}
         flat = np.concatenate([*outside, *(ids for some in inside for ids in some)])
         assert 0 <= flat.min() and flat.max() < SEEN
-        again = words_seen(words, tool, slots)
+        again = words_seen(text, words, tool, slots)
         assert all((a == b).all() for a, b in zip(outside, again[0], strict=True))
     assert len(tools_seen(text, tools)) == len(tools)
 

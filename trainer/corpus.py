@@ -21,7 +21,8 @@ from schematune.schemas.files import read_jsonl
 from schematune.schemas.frames import verb_and_thing
 from schematune.schemas.invent import invent_tools, restyled, tool_set
 from schematune.schemas.pair import Pair
-from schematune.schemas.spans import is_span
+from schematune.schemas.realistic import concept
+from schematune.schemas.spans import can_copy, is_span
 from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.tool import Tool, ToolSet
 
@@ -37,6 +38,7 @@ KINDS = {"call": 0.5, "parallel": 0.11, "ask": 0.07, "no_tool": 0.13, "turns": 0
 """Shares of the kinds of pairs in what the synthesiser words: more of what is hard to learn than in pairs to tune on."""
 
 DESCRIBED = 0.15
+IN_STATE = 0.06
 """Share of the blocks whose tools tell in words alone how a day or a time is to be written."""
 
 _LONG, _VERY_LONG = 2048, 8192
@@ -119,6 +121,7 @@ class Corpus:
 
     def _worded(self, tools: list[Tool], others: list[Tool]) -> Block:
         rng = self.rng
+        tools = [_in_state(tool) if rng.random() < IN_STATE else tool for tool in tools]
         makers = Synthesizer(tool_set(tools), rng, others=others, kinds=KINDS, offers=True)
         moment, pairs = makers.moment(), []
         for _ in range(rng.choice((6, 10, 16))):
@@ -192,6 +195,18 @@ def _described(tool: Tool) -> Tool:
         return {**kept, "description": f"{schema.get('description', '')} Format: {note}.".strip()}
 
     properties = {name: told(schema) for name, schema in tool.properties.items()}
+    return replace(tool, parameters={**tool.parameters, "properties": properties})
+
+
+def _in_state(tool: Tool) -> Tool:
+    """Let a tool's towns and places be written with the code of their state, as its descriptions then say."""
+
+    def told(name: str, schema: Any) -> Any:
+        if not can_copy(schema) or concept(name) not in ("city", "place"):
+            return schema
+        return {**schema, "description": "The city and state, e.g. Reno, NV"}
+
+    properties = {name: told(name, schema) for name, schema in tool.properties.items()}
     return replace(tool, parameters={**tool.parameters, "properties": properties})
 
 

@@ -9,9 +9,10 @@ they are said, and whose tool is chosen.
 
 import argparse
 import json
+import random
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from schematune.decoding.choosing import tools_seen
-from schematune.decoding.reader import MOST_SLOTS, MOVES, Reader, move_kinds
+from schematune.decoding.reader import MOST_SLOTS, MOVES, NOT_MEANT, Reader, move_kinds
 from schematune.decoding.slots import SEEN, slots_of, words_seen
 from schematune.schemas.call import ASK
 from schematune.schemas.errors import SchematuneError
@@ -29,6 +30,7 @@ from schematune.schemas.pair import Pair
 from schematune.schemas.spans import places, units
 from schematune.schemas.tool import Tool, ToolSet
 from schematune.trainer.corpus import Corpus, Sources
+from schematune.trainer.retelling import Told, retold
 from schematune.trainer.tagger import marked
 
 __all__ = ["Row", "fit_reader", "main", "row_of", "states_of"]
@@ -41,12 +43,14 @@ HELD_OUT = 400
 
 _LONGEST = 120
 _RATE = 0.01
+_IN_ORDER = 0.35
+_OTHERS, _KEPT = NOT_MEANT, 60
 _NEVER = -1e4
 
 
 @dataclass(frozen=True)
 class Row:
-    """A request beside tools: the buckets of each tool, which is right; and where its call is read, of each word.
+    """A request beside tools: the buckets of each tool, which is right (-1: none); and where its call is read, of each word.
 
     `words` holds for each word its buckets as one of no argument, then as one of each argument; `states` what it is.
     """
@@ -57,20 +61,48 @@ class Row:
     states: list[int]
 
 
-def row_of(pair: Pair, tools: ToolSet) -> Row | None:
-    """Return a pair of one call as a row to learn from; None where it is no such pair."""
+def row_of(pair: Pair, tools: ToolSet, rng: random.Random | None = None) -> Row | None:
+    """Return a pair of one call as a row to learn from; None where it is no such pair.
+
+    With a random state, told as somebody may type it, and in part with the tool's arguments in the order in which they are said.
+    """
     if len(pair.calls) != 1:
         return None
     call, wanted = pair.calls[0], _wanted(pair)
     if wanted not in tools:
         return None
-    words, text, found = list[list[np.ndarray]](), pair.said, units(pair.said)
-    states = _states(pair, tools, found)
-    if states:
-        tool = tools[call.name]
-        outside, inside = words_seen([text[a:b] for a, b in found], tool, slots_of(tool))
+    words, told, found = list[list[np.ndarray]](), Told(pair.said, 0), units(pair.said)
+    if rng is not None:
+        told = retold(pair.said, rng)
+    spans = units(told.text)
+    tool = tools[call.name] if call.name in tools else None
+    if tool is not None and rng is not None and rng.random() < _IN_ORDER:
+        tool = _in_order(tool, pair)
+    states = _states(pair, tool, found) if tool is not None else []
+    if tool is not None and states and len(spans) == len(found) + told.added:
+        states = states + [0] * told.added
+        outside, inside = words_seen(told.text, spans, tool, slots_of(tool))
         words = [[nothing, *some] for nothing, some in zip(outside, inside, strict=True)]
-    return Row(tools_seen(text, list(tools)), tools.names.index(wanted), words, states)
+    return Row(tools_seen(told.text, list(tools)), tools.names.index(wanted), words, states if words else [])
+
+
+def unfit(pair: Pair, tools: ToolSet, others: ToolSet, rng: random.Random) -> Row | None:
+    """Return a pair's request beside `others` than its own tools, none of which is right."""
+    names = {*tools.names}
+    kept = [tool for tool in others if tool.name not in names]
+    if len(pair.calls) != 1 or _wanted(pair) not in tools or not kept:
+        return None
+    some = rng.sample(kept, min(len(kept), rng.choice((1, 1, 2, 3, 5, 8))))
+    return Row(tools_seen(retold(pair.said, rng).text, some), -1, [], [])
+
+
+def _in_order(tool: Tool, pair: Pair) -> Tool:
+    """Return a tool with its arguments in the order in which a pair says them, those that it does not say last."""
+    said = {
+        item.path.split(".")[1]: item.start for item in reversed(pair.evidence) if item.start >= 0 and "." in item.path
+    }
+    names = sorted(tool.properties, key=lambda name: said.get(name, len(pair.said)))
+    return replace(tool, parameters={**tool.parameters, "properties": {name: tool.properties[name] for name in names}})
 
 
 def _wanted(pair: Pair) -> str:
@@ -79,10 +111,9 @@ def _wanted(pair: Pair) -> str:
     return str(call.arguments.get("tool", "")) if call.name == ASK else call.name
 
 
-def _states(pair: Pair, tools: ToolSet, words: Sequence[tuple[int, int]]) -> list[int]:
+def _states(pair: Pair, tool: Tool, words: Sequence[tuple[int, int]]) -> list[int]:
     """Return the states of a request's words; none where they are not to be learnt from."""
-    name = pair.calls[0].name
-    return (states_of(pair, tools[name], words) or []) if name in tools and 0 < len(words) <= _LONGEST else []
+    return (states_of(pair, tool, words) or []) if 0 < len(words) <= _LONGEST else []
 
 
 def states_of(pair: Pair, tool: Tool, words: Sequence[tuple[int, int]]) -> list[int] | None:
@@ -118,11 +149,14 @@ def states_of(pair: Pair, tool: Tool, words: Sequence[tuple[int, int]]) -> list[
 
 def rows(sources: Sources, seed: int) -> Iterator[Row]:
     """Yield rows without end."""
+    rng, before = random.Random(seed), list[ToolSet]()
     for block in Corpus(sources, seed):
         for pair in block.pairs:
-            row = row_of(pair, block.tools)
+            others = rng.choice(before) if before and rng.random() < _OTHERS else None
+            row = row_of(pair, block.tools, rng) if others is None else unfit(pair, block.tools, others, rng)
             if row is not None:
                 yield row
+        before = [*before[-_KEPT:], block.tools]
 
 
 class _Weights:
@@ -151,7 +185,8 @@ class _Weights:
         flat = _sums(self.tools, [ids for row in batch for ids in row.tools])[:, 0]
         parts = torch.split(flat, [len(row.tools) for row in batch])
         logits = torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True, padding_value=_NEVER)
-        return functional.cross_entropy(logits, torch.tensor([row.right for row in batch]))
+        logits = torch.cat([torch.zeros(len(batch), 1), logits], dim=1)  # none of them
+        return functional.cross_entropy(logits, torch.tensor([row.right + 1 for row in batch]))
 
     def _spans(self, batch: Sequence[Row]) -> torch.Tensor:
         """Return the negative log-likelihood of the states of words, a row's share of it."""
@@ -240,7 +275,8 @@ def _judged(reader: Reader) -> dict[str, float]:
             logs = reader.chosen(pair.said, block.tools)
             many += 1
             chosen += max(logs, key=lambda name: logs[name]) == _wanted(pair)
-            if states := _states(pair, block.tools, units(pair.said)):
+            name = pair.calls[0].name
+            if states := _states(pair, block.tools[name], units(pair.said)) if name in block.tools else []:
                 reading = reader.read(block.tools[pair.calls[0].name], pair.said)
                 spans += 1
                 right += reading is not None and reading.best() == states
