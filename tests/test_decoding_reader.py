@@ -165,6 +165,49 @@ def test_the_shipped_base_has_one() -> None:
     assert said.answers("given", "water_plant", "room") == {}
 
 
+def test_it_tells_when_no_tool_is_meant_and_which_has_what_it_needs() -> None:
+    base = load_base()
+    assert base.reader is not None
+    hotels = ToolSet(
+        [
+            {"name": "search_hotel", "description": "Find hotels in a city.", "parameters": {"properties": {"city": {"type": "string"}}, "required": ["city"]}},
+            {"name": "reserve_hotel", "description": "Reserve a hotel room in a city.", "parameters": {"properties": {"hotel_name": {"type": "string"}, "city": {"type": "string"}, "check_in": {"type": "string", "format": "date"}}, "required": ["hotel_name", "city", "check_in"]}},
+        ]
+    )  # fmt: skip
+
+    def answers(request: str, tools: ToolSet) -> dict[str, float]:
+        found = AnyTool(base.reader, tools).about(request).answers("tool")  # type: ignore[arg-type]
+        assert sum(np.exp([log for log, _ in found.values()])) == pytest.approx(1.0)
+        assert sum(np.exp([rate for _, rate in found.values()])) == pytest.approx(1.0)
+        return {name: log - rate for name, (log, rate) in found.items()}
+
+    here, elsewhere = answers("Please water the fern.", TOOLS), answers("How tall is the Eiffel tower?", TOOLS)
+    assert here["no_tool"] < elsewhere["no_tool"] and max(here, key=lambda name: here[name]) == "water_plant"
+    lean = [
+        one["reserve_hotel"] - one["search_hotel"]
+        for one in (
+            answers("I need a hotel room in Oslo.", hotels),
+            answers("I need a hotel room in Oslo, at the Grand Plaza, from 3 May.", hotels),
+        )
+    ]
+    assert lean[0] < lean[1]
+
+
+def test_a_capital_that_begins_a_sentence_is_no_name() -> None:
+    base = load_base()
+    assert base.reader is not None
+    [tool] = ToolSet({"name": "get_weather", "parameters": {"properties": {"city": {"type": "string"}}}})
+    for request in (
+        "What is the weather in Oslo?",
+        "I am off. Tell me the weather in Oslo.",
+        "Fine.\nThe weather in Oslo please",
+    ):
+        reading = base.reader.read(tool, request)
+        assert reading is not None
+        spans = reading.spans("city")
+        assert max(spans, key=lambda text: spans[text]) == "Oslo"
+
+
 _KINDS = st.sampled_from(
     [
         {"type": "string", "format": "date"},

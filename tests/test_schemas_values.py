@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from typing import Any
 
 import jsonschema
@@ -145,3 +146,14 @@ def test_the_benchmark_counts_what_cannot_be_sampled() -> None:
     found = sample({"anyOf": [{"type": "string"}, {"type": "integer"}]}, 20)
     assert (found.valid, found.branches, found.error) == (20, (2, 2), "")
     assert found.misses[0] == found.misses[1]
+
+
+def test_a_town_is_written_as_its_description_shows() -> None:
+    schema = {"type": "string", "description": "The city and state, e.g. Reno, NV"}
+    values = {str(Sampler(random.Random(seed)).value(schema, "location")) for seed in range(60)}
+    assert "Reno, NV" in values and len(values) > 20
+    assert all(re.fullmatch(r".+, [A-Z]{2}", value) for value in values)
+    plain = {**schema, "description": "The city, e.g. Reno"}
+    assert not any(
+        re.search(r", [A-Z]{2}$", str(Sampler(random.Random(seed)).value(plain, "city"))) for seed in range(40)
+    )
