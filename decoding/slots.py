@@ -204,7 +204,7 @@ def _in_turn(place: int, turn: int, all_said: bool) -> list[str]:
 
 
 def _around(words: Sequence[str], lines: Sequence[int]) -> tuple[list[Array], list[int]]:
-    """Return the numbers of what is around each word, none of it in another line, and the how-manieth number it is, or -1."""
+    """Return the numbers of what is around each word, none of it in another line, and how many numbers are said before each that is one, or -1."""
     low, kinds = [word.lower() for word in words], [frozenset[str](), *kinds_of(words), frozenset[str]()]
     found, quoted, counted = [], False, list[int]()
     first = [place == 0 or lines[place - 1] != line for place, line in enumerate(lines)]
