@@ -5,6 +5,7 @@ is how much of the tool's name, of its description and of its arguments the requ
 and whether another tool has more.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -84,8 +85,8 @@ def _stands(word: str, said: Sequence[str]) -> bool:
 
 
 def _weight(hit: Sequence[str], described: frozenset[str], shared: Counter[str]) -> float:
-    """Return how much of a tool is said, what others have too counting less."""
-    return sum(1 / shared[word] for word in hit) + 0.5 * sum(1 / shared[word] for word in described)
+    """Return how much of a tool is said, what others have too counting less; the same in whatever order the words come."""
+    return math.fsum([*(1 / shared[word] for word in hit), *(0.5 / shared[word] for word in described)])
 
 
 def _is_number(tool: Tool, name: str) -> bool:
