@@ -63,6 +63,7 @@ class CallBias:
         self.tools, self.form, self.tokenizer, self.now = tools, form, tokenizer, now
         self._said, self._trust = prior.about(request), prior.trust
         self._tagged: dict[tuple[str, str], Reading | None] = {}
+        self._numbers: dict[tuple[str, str], frozenset[str]] = {}
         self._known: dict[str, tuple[Answers, bool]] = {}
         known = self._said.answers("tool")
         self._names = {
@@ -143,8 +144,11 @@ class CallBias:
 
     def _counted(self, tool: Tool, before: str) -> frozenset[str]:
         """Return the arguments of a tool whose numbers are read in the request."""
-        reading = self._reading(tool, before)
-        return frozenset(name for name in (reading.names if reading else ()) if not means_itself(tool.properties[name]))
+        if (tool.name, before) not in self._numbers:
+            reading = self._reading(tool, before)
+            names = reading.names if reading is not None else ()
+            self._numbers[tool.name, before] = frozenset(n for n in names if not means_itself(tool.properties[n]))
+        return self._numbers[tool.name, before]
 
     def _reading(self, tool: Tool, before: str) -> Reading | None:
         """Return what the tagger makes of the request, without the words that the calls `before` took."""

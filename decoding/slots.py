@@ -172,6 +172,7 @@ def words_seen(
         )
     ]
     numbers = [slot.name for slot in slots if slot.kind.startswith(("integer", "number"))]
+    all_said = max(counted, default=-1) + 1 == len(numbers)
     inside: list[list[Array]] = [[] for _ in words]
     for slot in slots:
         crossed = np.split(ids_of(slot.told[:, None], flat[None, :]), ends, axis=1)
@@ -179,7 +180,7 @@ def words_seen(
         exact = _listed_at(words, slot)
         for place, (found, near) in enumerate(zip(crossed, _near_slot(stems, slot, owners, len(words)), strict=True)):
             near += exact[place]
-            near += [] if turn is None else _in_turn(counted[place], turn, max(counted) + 1 == len(numbers))
+            near += [] if turn is None else _in_turn(counted[place], turn, all_said)
             typed = [*near, *(f"{one} t{slot.kind}" for one in near)]
             inside[place].append(np.concatenate([found.ravel(), ids_of(beside, hashed(typed))]))
     return outside, inside
@@ -215,13 +216,14 @@ def _around(words: Sequence[str], lines: Sequence[int]) -> tuple[list[Array], li
         inside = 0 <= there < len(words) and lines[there] == lines[place]
         return low[there] if inside else ("<" if off < 0 else ">")
 
-    begun = 0
+    begun = many = 0
     for place, word in enumerate(words):
         begun = place if first[place] else begun
         begins = first[place] or low[place - 1] in _STOPS
         quoted ^= word in _QUOTES
         is_number = word[:1].isdigit() or bool(kinds[place + 1] & {"number"})
-        counted.append(max(counted, default=-1) + 1 if is_number else -1)
+        counted.append(many if is_number else -1)
+        many += is_number
         grams = [
             "", f"0{low[place]}", f"b{near(place, -1)}", f"a{near(place, 1)}", f"c{near(place, -2)}", f"d{near(place, 2)}",
             f"i{begins}{shape_of(word)}", f"k{low[place][-3:]}", f"P{min(place - begun, 3)}", f"L{min(ends[lines[place]] - place, 3)}", f"Q{quoted}",

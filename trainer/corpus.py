@@ -38,8 +38,10 @@ KINDS = {"call": 0.5, "parallel": 0.11, "ask": 0.07, "no_tool": 0.13, "turns": 0
 """Shares of the kinds of pairs in what the synthesiser words: more of what is hard to learn than in pairs to tune on."""
 
 DESCRIBED = 0.15
-IN_STATE = 0.06
 """Share of the blocks whose tools tell in words alone how a day or a time is to be written."""
+
+IN_STATE = 0.06
+"""Share of the tools whose towns are to be written with the code of their state."""
 
 _LONG, _VERY_LONG = 2048, 8192
 

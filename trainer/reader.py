@@ -44,7 +44,11 @@ HELD_OUT = 400
 _LONGEST = 120
 _RATE = 0.01
 _IN_ORDER = 0.35
-_OTHERS, _KEPT = NOT_MEANT, 60
+"""Share of the tools that list their arguments in the order in which they are said."""
+
+_KEPT = 60
+"""Tool sets that are kept to stand beside the requests of others."""
+
 _NEVER = -1e4
 
 
@@ -71,10 +75,8 @@ def row_of(pair: Pair, tools: ToolSet, rng: random.Random | None = None) -> Row 
     call, wanted = pair.calls[0], _wanted(pair)
     if wanted not in tools:
         return None
-    words, told, found = list[list[np.ndarray]](), Told(pair.said, 0), units(pair.said)
-    if rng is not None:
-        told = retold(pair.said, rng)
-    spans = units(told.text)
+    told = Told(pair.said, 0) if rng is None else retold(pair.said, rng)
+    words, found, spans = list[list[np.ndarray]](), units(pair.said), units(told.text)
     tool = tools[call.name] if call.name in tools else None
     if tool is not None and rng is not None and rng.random() < _IN_ORDER:
         tool = _in_order(tool, pair)
@@ -152,7 +154,7 @@ def rows(sources: Sources, seed: int) -> Iterator[Row]:
     rng, before = random.Random(seed), list[ToolSet]()
     for block in Corpus(sources, seed):
         for pair in block.pairs:
-            others = rng.choice(before) if before and rng.random() < _OTHERS else None
+            others = rng.choice(before) if before and rng.random() < NOT_MEANT else None
             row = row_of(pair, block.tools, rng) if others is None else unfit(pair, block.tools, others, rng)
             if row is not None:
                 yield row
@@ -276,8 +278,9 @@ def _judged(reader: Reader) -> dict[str, float]:
             many += 1
             chosen += max(logs, key=lambda name: logs[name]) == _wanted(pair)
             name = pair.calls[0].name
-            if states := _states(pair, block.tools[name], units(pair.said)) if name in block.tools else []:
-                reading = reader.read(block.tools[pair.calls[0].name], pair.said)
+            tool = block.tools[name] if name in block.tools else None
+            if tool is not None and (states := _states(pair, tool, units(pair.said))):
+                reading = reader.read(tool, pair.said)
                 spans += 1
                 right += reading is not None and reading.best() == states
         if many >= HELD_OUT:

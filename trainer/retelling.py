@@ -1,4 +1,4 @@
-"""Requests as people type them: sentences that begin large, or not; and what was said before and after.
+"""Requests as people type them: sentences that begin large and end with a sign, or not.
 
 Made requests are mostly small letters throughout; what reads words in their places must not take the first word of a
 sentence for a name. No word of a request changes but in its letters' case, and each keeps its place in its line.
