@@ -2,6 +2,8 @@
 
 import json
 import random
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,10 @@ from schematune.schemas.render import Renderer
 from schematune.schemas.tool import ToolSet
 from schematune.trainer.copyheads import write_copy_heads
 from schematune.trainer.corpus import Block, Corpus, Sources, _swapped
-from schematune.trainer.pretrain import TEMPLATE, Recipe, Rows, encode, pretrain
+from schematune.trainer.documents import Documents, Feed, encode, pack, split
+from schematune.trainer.masters import Muon
+from schematune.trainer.packed import PackedLlama
+from schematune.trainer.pretrain import TEMPLATE, Recipe, pretrain
 from schematune.trainer.tokens import make_tokenizer, train_tokenizer
 
 SMALL = Recipe(
@@ -30,8 +35,7 @@ SMALL = Recipe(
     inner=96,
     vocabulary=600,
     context=512,
-    batch_tokens=256,
-    lengths=(256,),
+    batch_tokens=512,
     tokenizer_text=60_000,
 )
 
@@ -196,12 +200,98 @@ def test_a_session_that_is_over_pauses_and_the_next_call_goes_on(tmp_path: Path)
     assert started is not None and load_base(str(started)).context == SMALL.context
 
 
-def test_workers_make_different_blocks(tokenizer: Any) -> None:
-    recipe = Recipe(**{**vars(SMALL), "workers": 2})
-    rows = Rows(recipe, Sources(), Renderer(tokenizer), seed=1)
-    loader = iter(torch.utils.data.DataLoader(rows, batch_size=None, num_workers=2))
+def test_workers_make_different_batches(tokenizer: Any) -> None:
+    documents = Documents(Sources(), Renderer(tokenizer), size=1024, limit=512, request_weight=0.15, seed=1)
+    loader = iter(torch.utils.data.DataLoader(documents, batch_size=None, num_workers=2))
     one, other = next(loader)[0], next(loader)[0]
-    assert one.shape == other.shape == (1, 256) and not torch.equal(one, other)
+    assert one.shape == other.shape == (1024,) and not torch.equal(one, other)
+
+
+def small_llama(*, layers: int = 2) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    shape: Any = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 2, "num_key_value_heads": 2}
+    model: Any = LlamaForCausalLM(
+        LlamaConfig(vocab_size=90, num_hidden_layers=layers, tie_word_embeddings=True, **shape)
+    )
+    return model
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    lengths=st.lists(st.integers(2, 40), min_size=1, max_size=6), seed=st.integers(0, 2**20), spare=st.integers(0, 9)
+)
+def test_packed_documents_are_read_as_each_by_itself(lengths: list[int], seed: int, spare: int) -> None:
+    model, rng = small_llama(), random.Random(seed)
+    documents = [
+        ([rng.randrange(1, 90) for _ in range(n)], [0.0, *(rng.choice((0.0, 0.15, 1.0)) for _ in range(n - 1))])
+        for n in lengths
+    ]
+    documents[0][1][-1] = 1.0  # something is told
+    packed = PackedLlama(model)
+    batch = pack(documents, sum(lengths) + spare)
+    told, counted = torch.tensor(0.0), 0.0
+    hidden, at = packed.hidden(batch), 0
+    for ids, weights in documents:
+        alone = model.model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+        torch.testing.assert_close(hidden[at : at + len(ids)], alone, atol=1e-5, rtol=1e-4)
+        losses = torch.nn.functional.cross_entropy(model.lm_head(alone[:-1]), torch.tensor(ids[1:]), reduction="none")
+        told, counted = told + (losses * torch.tensor(weights[1:])).sum(), counted + sum(weights)
+        at += len(ids)
+    torch.testing.assert_close(packed.loss(batch), told / counted, atol=1e-5, rtol=1e-4)
+
+
+def test_a_batch_that_is_too_small_is_refused() -> None:
+    with pytest.raises(ValueError, match="3 tokens do not fit into 2"):
+        pack([([1, 2, 3], [0.0, 0.0, 1.0])], 2)
+
+
+def test_muon_steps_as_the_reference_does() -> None:
+    ours, theirs = ([p.detach().clone() for p in small_llama().parameters() if p.dim() == 2] for _ in range(2))
+    reference = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.0)
+    muon = Muon(ours)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn(one.shape, generator=generator)
+            other.grad = one.grad.clone()
+        muon.step(0.02)
+        reference.step()
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-3, rtol=0)  # bf16 products in another order
+
+
+def test_a_block_is_split_into_documents_that_begin_with_its_tools(tokenizer: Any) -> None:
+    block = next(b for b in Corpus(Sources(), 3) if b.shown and len(b.pairs) >= 6)
+    renderer = Renderer(tokenizer)
+    documents = list(split(block, renderer, random.Random(1), limit=20_000, request_weight=0.15))
+    assert len(documents) > 1
+    whole = encode(block, renderer, limit=20_000, request_weight=0.15)
+    end = tokenizer.convert_tokens_to_ids("<|end|>")
+    head = whole[0][: whole[0].index(end) + 1]
+    assert all(ids[: len(head)] == head for ids, _ in documents)
+    told = [[token for token, weight in zip(*part, strict=True) if weight == 1.0] for part in documents]
+    assert sum(told, []) == [token for token, weight in zip(*whole, strict=True) if weight == 1.0]
+
+
+def test_batches_are_read_again_only_where_none_is_ready_and_not_without_end() -> None:
+    gate = threading.Event()
+
+    def batches() -> Iterator[Any]:
+        yield pack([([1, 2], [0.0, 1.0])], 2)
+        gate.wait(20)
+        yield pack([([3, 4], [0.0, 1.0])], 2)
+        raise OSError("disk full")
+
+    feed = Feed(batches(), replays=2)
+    assert [feed.next().ids[0].item() for _ in range(3)] == [1, 1, 1] and feed.again == 2
+    gate.set()
+    assert feed.next().ids[0].item() == 3, "one read as often as it may be is not read again: it waits"
+    with pytest.raises(OSError, match="disk full"):
+        for _ in range(4):
+            feed.next()
+    assert feed.read == 2
 
 
 def test_long_rows_hold_many_tools() -> None:

@@ -25,6 +25,7 @@ from schematune.schemas.realistic import concept
 from schematune.schemas.spans import can_copy, is_span
 from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.tool import Tool, ToolSet
+from schematune.trainer.retelling import retold_pair
 
 __all__ = ["Block", "Corpus", "Sources"]
 
@@ -34,7 +35,7 @@ SHARES = {"invented": 0.36, "catalogue": 0.22, "people": 0.42}
 RECORDS = 0.1
 """Share of the invented blocks that are one thing to be read out of texts (plain extraction), and no tools."""
 
-KINDS = {"call": 0.5, "parallel": 0.11, "ask": 0.07, "no_tool": 0.13, "turns": 0.19}
+KINDS = {"call": 0.45, "parallel": 0.13, "ask": 0.07, "no_tool": 0.16, "turns": 0.19}
 """Shares of the kinds of pairs in what the synthesiser words: more of what is hard to learn than in pairs to tune on."""
 
 DESCRIBED = 0.15
@@ -102,8 +103,8 @@ class Corpus:
 
     def __init__(self, sources: Sources, seed: int, *, longest: int = 1024) -> None:
         """`longest` is the number of tokens that a block may have: from 2,048 on there are sets of up to 40 tools, from 8,192 on of up to 120."""
-        self.counts = (1, 2, 3, 4, 5, 6, 8, 10, *((16, 24, 40) if longest >= _LONG else ()))
-        self.many = (1, 2, 3, 4, 6, 8, *((16, 40) if longest >= _LONG else ()))
+        self.counts = (1, 1, 2, 3, 4, 5, 6, 8, 10, *((16, 24, 40) if longest >= _LONG else ()))
+        self.many = (1, 1, 2, 3, 4, 6, 8, *((16, 40) if longest >= _LONG else ()))
         self.many += (80, 120) if longest >= _VERY_LONG else ()
         self.rng = random.Random(seed)
         self.sources = sources
@@ -128,7 +129,7 @@ class Corpus:
         moment, pairs = makers.moment(), []
         for _ in range(rng.choice((6, 10, 16))):
             try:
-                pairs.append(makers.pair_at(moment))
+                pairs.append(retold_pair(makers.pair_at(moment), rng))
             except (SchematuneError, ValueError, KeyError, TypeError):  # a schema that cannot be sampled yet
                 continue
         shown = tool_set([_described(tool) for tool in tools]) if rng.random() < DESCRIBED else makers.tools

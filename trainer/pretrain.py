@@ -4,7 +4,7 @@
         --tools seal_tools/tools.jsonl mcp/servers.jsonl --people hwu64 banking77
 
 One command; killed and called again it goes on from its last checkpoint, and with `--session 9` it stops by itself after
-nine minutes of each call. On a GPU, `--workers 12 --batch-tokens 131072` keep it busy. The recipe: a Llama with tied
+nine minutes of each call. On a GPU, `--workers 14 --batch-tokens 131072 --replays 3 --compiled` keep it busy. The recipe: a Llama with tied
 embeddings whose first two layers start with copying heads (`schematune.trainer.copyheads`), bf16 weights
 with fp32 masters, Muon (Jordan et al. 2024) on the matrices and AdamW on the rest, a flat rate and then a
 cosine. The loss counts calls in full and requests in part; tools are context only.
@@ -13,29 +13,26 @@ cosine. The loss counts calls in full and requests in part; tools are context on
 import argparse
 import json
 import os
-import random
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional
 from tqdm import tqdm
 
 from schematune.decoding.base import pick_device, quiet
 from schematune.schemas.jsontext import compact
-from schematune.schemas.pair import Message
 from schematune.schemas.render import Renderer
-from schematune.trainer.chunked import CHUNKED
 from schematune.trainer.copyheads import write_copy_heads
-from schematune.trainer.corpus import Block, Corpus, Sources
+from schematune.trainer.corpus import Corpus, Sources
+from schematune.trainer.documents import Document, Documents, Feed, encode, pack
 from schematune.trainer.masters import Masters, rate_at
+from schematune.trainer.packed import PackedLlama
 from schematune.trainer.tokens import make_tokenizer, train_tokenizer
 
-__all__ = ["Recipe", "Rows", "encode", "pretrain", "tokens_read"]
+__all__ = ["Recipe", "pretrain", "tokens_read"]
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "decoding" / "builtin" / "chat_template.jinja"
 
@@ -52,10 +49,9 @@ class Recipe:
     inner: int = 640
     vocabulary: int = 4096
     context: int = 2048
+    """Tokens of the longest document: from 2,048 on there are sets of up to 40 tools, from 8,192 on of up to 120."""
     batch_tokens: int = 4096
     """Tokens in a step."""
-    lengths: tuple[int, ...] = (384, 384, 640, 1024)
-    """Row lengths, drawn for each step."""
     muon_rate: float = 0.02
     adam_rate: float = 4e-3
     flat: float = 0.35
@@ -69,79 +65,17 @@ class Recipe:
     """Where it trains: a GPU where there is one, else the CPU."""
     workers: int = 1
     """Processes that make the data: one keeps up with a CPU, a GPU wants as many as there are cores."""
+    replays: int = 0
+    """How often a batch may be read again where the workers have no new one ready; 0: training waits for them."""
     session: float = 0.0
     """Minutes after which a call stops with a checkpoint, for the next call to go on from; 0: it trains to the end."""
     compiled: bool = False
-    """Whether inductor compiles the model (minutes at the start, a fifth faster after; needs a C++ compiler)."""
+    """Whether inductor compiles the layers (at the start; needs a C++ compiler)."""
     tools: list[str] = field(default_factory=list)
     start: str = ""
     """Folder of a finished base to go on from (weights and tokenizer, no optimizer state); else from scratch."""
     people: list[str] = field(default_factory=list)
     avoid: list[str] = field(default_factory=list)
-
-
-def encode(block: Block, renderer: Renderer, *, limit: int, request_weight: float) -> tuple[list[int], list[float]]:
-    """Return a block as token ids and a loss weight for each: 1 on calls, `request_weight` on requests.
-
-    Turns that would go over `limit` tokens are left out; an empty list where not one fits.
-    """
-    tokenizer: Any = renderer.tokenizer
-    user, end, call = tokenizer.convert_tokens_to_ids(["<|user|>", "<|end|>", "<|call|>"])
-    first = block.pairs[0]
-    ids = renderer.prompt(first.messages, context=first.context, tools=block.tools if block.shown else None)
-    weights = [0.0] * len(ids)
-    for place, pair in enumerate(block.pairs):
-        said = tokenizer.encode(pair.request, add_special_tokens=False)
-        answer = tokenizer.encode(renderer.completion(pair.calls, block.tools), add_special_tokens=False) + [end]
-        before = [token for message in pair.messages[:-1] for token in _earlier(message, renderer)] if place else []
-        turn = [*before, user, *said, end, call] if place else []
-        if len(ids) + len(turn) + len(answer) > limit:
-            if place == 0:
-                return [], []
-            continue
-        scored = [0.0] * (len(before) + 1) + [request_weight] * len(said) + [0.0, 0.0] if place else []
-        full = 1.0 if block.shown or place else 0.2  # without tools the first call can only be guessed
-        ids, weights = ids + turn + answer, weights + scored + [full] * len(answer)
-    return ids, weights
-
-
-def _earlier(message: Message, renderer: Renderer) -> list[int]:
-    """Return a turn of a conversation before its last request, as the chat template writes it."""
-    tokenizer: Any = renderer.tokenizer
-    turn = renderer.plain(message)
-    mark = {"assistant": "<|call|>", "tool": "<|result|>"}.get(turn["role"], "<|user|>")
-    first, end = tokenizer.convert_tokens_to_ids([mark, "<|end|>"])
-    return [first, *tokenizer.encode(turn["content"], add_special_tokens=False), end]
-
-
-class Rows(torch.utils.data.IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Batches without end: token ids and loss weights, both of shape (rows, length)."""
-
-    def __init__(self, recipe: Recipe, sources: Sources, renderer: Renderer, seed: int) -> None:
-        """See the class."""
-        self.recipe, self.sources, self.renderer, self.seed = recipe, sources, renderer, seed
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield batches of rows of one of the recipe's lengths, short rows padded with zeros."""
-        torch.set_num_threads(1)
-        worker: Any = torch.utils.data.get_worker_info()
-        seed = self.seed + (worker.id if worker is not None else 0) * 104_729
-        rng, blocks = random.Random(seed), iter(Corpus(self.sources, seed, longest=max(self.recipe.lengths)))
-        waiting: dict[int, list[tuple[list[int], list[float]]]] = {length: [] for length in set(self.recipe.lengths)}
-        while True:
-            limit = rng.choice(self.recipe.lengths)
-            ids, weights = encode(next(blocks), self.renderer, limit=limit, request_weight=self.recipe.request_weight)
-            length = next((size for size in sorted(waiting) if len(ids) <= size), None)
-            if not ids or length is None:
-                continue
-            rows = waiting[length]
-            rows.append((ids, weights))
-            if len(rows) == max(1, self.recipe.batch_tokens // length):
-                yield (
-                    torch.tensor([ids + [0] * (length - len(ids)) for ids, _ in rows]),
-                    torch.tensor([w + [0.0] * (length - len(w)) for _, w in rows]),
-                )
-                rows.clear()
 
 
 def new_model(recipe: Recipe) -> Any:
@@ -171,22 +105,8 @@ def new_model(recipe: Recipe) -> Any:
     return model
 
 
-def loss_of(model: Any, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the weighted mean loss; logits are computed only where a weight stands."""
-    device = model.lm_head.weight.device
-    hidden = model.model(input_ids=ids.to(device, non_blocking=True)).last_hidden_state
-    weights, targets = weights[:, 1:].flatten(), ids[:, 1:].flatten()
-    places = weights.nonzero().squeeze(1)
-    places = functional.pad(places, (0, -len(places) % 512))  # few shapes: each new one costs the CPU seconds
-    weights[0] = 0.0  # what the padding points at
-    places, targets, weights = (part.to(device, non_blocking=True) for part in (places, targets, weights))
-    logits = functional.linear(hidden[:, :-1].flatten(0, 1)[places], model.lm_head.weight).float()
-    losses = functional.cross_entropy(logits, targets[places], reduction="none")
-    return (losses * weights[places]).sum() / weights[places].sum()
-
-
 @torch.no_grad()
-def whole_calls_right(model: Any, rows: list[tuple[list[int], list[float]]]) -> float:
+def whole_calls_right(model: Any, rows: list[Document]) -> float:
     """Return the share of calls whose every token is the likeliest one (teacher-forced)."""
     right = total = 0
     for ids, weights in rows:
@@ -251,28 +171,35 @@ class _Run:
     def __init__(self, folder: Path, model: Any, renderer: Renderer, recipe: Recipe, sources: Sources) -> None:
         self.folder, self.model, self.recipe = folder, model, recipe
         self.masters = Masters(model, muon_rate=recipe.muon_rate, adam_rate=recipe.adam_rate)
-        if recipe.compiled:
-            if model.device.type == "cpu":
-                model.model.config._attn_implementation = CHUNKED
-            model.model.compile(dynamic=False)
+        self.packed = PackedLlama(model, compiled=recipe.compiled)
         self.seconds, self.tokens, self.step, self.average = 0.0, 0, 0, 0.0
         if (folder / "checkpoint.pt").exists():
             saved = torch.load(folder / "checkpoint.pt", weights_only=True, map_location=model.device)
             self.masters.load(saved)
             self.seconds, self.tokens, self.step = saved["seconds"], saved["tokens"], saved["step"]
-        rows = Rows(recipe, sources, renderer, seed=1000 + recipe.seed * 7919 + self.step)
-        options: Any = {"num_workers": max(1, recipe.workers), "prefetch_factor": 16}
-        self.loader = iter(torch.utils.data.DataLoader(rows, batch_size=None, **options))
+        documents = Documents(
+            sources,
+            renderer,
+            size=recipe.batch_tokens,
+            limit=recipe.context,
+            request_weight=recipe.request_weight,
+            seed=1000 + recipe.seed * 7919 + self.step,
+        )
         self.held_out = _held_out(renderer, recipe)
+        loader: Any = torch.utils.data.DataLoader(
+            documents, batch_size=None, num_workers=max(1, recipe.workers), prefetch_factor=8, in_order=False
+        )
+        self.feed = Feed(loader, replays=recipe.replays, seed=recipe.seed)
+        self._warm_up()
 
     def train(self) -> int | None:
-        """Train until the recipe's minutes are spent, with a checkpoint every four; returns the tokens read.
+        """Train until the recipe's minutes are spent, with a checkpoint every four at least; returns the tokens read.
 
         None where the session's minutes are over first.
         """
         budget, begun = self.recipe.minutes * 60, time.monotonic()
         pause = self.recipe.session * 60 or float("inf")
-        last_saved = begun
+        often, last_saved = min(240.0, max(30.0, budget / 14)), begun
         self.model.train()
         with tqdm(total=round(budget), initial=round(self.seconds), unit="s", desc="pretrain") as bar:
             while self.seconds < budget:
@@ -280,40 +207,45 @@ class _Run:
                 bar.set_postfix_str(f"{self.tokens / 1e6:.2f}M tokens, loss {self.average:.3f}", refresh=False)
                 bar.update(min(round(self.seconds), round(budget)) - bar.n)
                 paused = time.monotonic() - begun > pause
-                if paused or time.monotonic() - last_saved > 240 or self.seconds >= budget:
+                if paused or time.monotonic() - last_saved > often or self.seconds >= budget:
                     self._save()
                     last_saved = time.monotonic()
                 if paused and self.seconds < budget:
                     return None
         return self.tokens
 
+    def _warm_up(self) -> None:
+        """Compile what is compiled, outside of the time that the schedule follows."""
+        size = self.recipe.batch_tokens
+        self.packed.loss(pack([([2] * size, [1.0] * size)], size)).backward()  # type: ignore[no-untyped-call]
+        self.model.zero_grad()
+
     def _step(self, budget: float) -> None:
         started = time.monotonic()
-        ids, weights = next(self.loader)
-        loss = loss_of(self.model, ids, weights)
+        batch = self.feed.next()
+        loss = self.packed.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         self.masters.step(rate_at(self.seconds / budget, self.recipe.flat))
         if not self.average or self.step % (1 if self.model.device.type == "cpu" else 20) == 0:  # waits for the device
             share = 0.02 if self.model.device.type == "cpu" else 0.33
             self.average = loss.item() if not self.average else (1 - share) * self.average + share * loss.item()
-        self.tokens, self.step = self.tokens + int((ids > 0).sum()), self.step + 1
+        self.tokens, self.step = self.tokens + int((batch.ids > 0).sum()), self.step + 1
         self.seconds += time.monotonic() - started
 
     def _save(self) -> None:
         """Write a checkpoint and a line of the log."""
-        with torch.compiler.set_stance("force_eager"):  # rows of any length
-            right = whole_calls_right(self.model, self.held_out)
+        right = whole_calls_right(self.model, self.held_out)
         counts = {"seconds": self.seconds, "tokens": self.tokens, "step": self.step}
         _save(self.folder / "checkpoint.pt", {**self.masters.state(), **counts})
-        row = {**counts, "seconds": round(self.seconds), "loss": round(self.average, 4)}
+        row = {**counts, "seconds": round(self.seconds), "loss": round(self.average, 4), "read_again": self.feed.again}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             print(json.dumps({**row, "held_out_calls": round(right, 4)}), file=log)
 
 
-def _held_out(renderer: Renderer, recipe: Recipe) -> list[tuple[list[int], list[float]]]:
+def _held_out(renderer: Renderer, recipe: Recipe) -> list[Document]:
     """Make rows of invented tools from another seed, to watch the training with."""
     blocks = iter(Corpus(Sources(), seed=999_999))
-    rows: list[tuple[list[int], list[float]]] = []
+    rows: list[Document] = []
     while len(rows) < 40:
         block = next(blocks)
         ids, weights = encode(block, renderer, limit=768, request_weight=recipe.request_weight)
@@ -369,14 +301,14 @@ def main(arguments: list[str] | None = None) -> None:
         "seed",
         "threads",
         "workers",
+        "replays",
     ):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
     parser.add_argument("--device", default=defaults.device, help="auto (a GPU where there is one), cpu, cuda")
     parser.add_argument("--compiled", action="store_true", help="compile the model with inductor (a C++ compiler)")
-    parser.add_argument("--lengths", type=int, nargs="*", default=defaults.lengths, help="row lengths to draw from")
     options = vars(parser.parse_args(arguments))
     folder = options.pop("out")
-    done = pretrain(folder, Recipe(**{**options, "lengths": tuple(options["lengths"])}))
+    done = pretrain(folder, Recipe(**options))
     print(done if done is not None else f"paused; the same command goes on from {folder / 'checkpoint.pt'}")
 
 

@@ -6,9 +6,13 @@ sentence for a name. No word of a request changes but in its letters' case, and 
 
 import random
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-__all__ = ["Told", "retold"]
+from schematune.schemas.pair import Pair
+
+__all__ = ["Told", "retold", "retold_pair"]
 
 _CASED = 0.6
 """Share of requests whose sentences begin with a capital."""
@@ -39,3 +43,28 @@ def retold(text: str, rng: random.Random) -> Told:
         return Told(cased, 0)
     last = cased[cased.rfind("\n") + 1 :]
     return Told(cased + ("?" if _ASKS.match(last) else "."), 1)
+
+
+def retold_pair(pair: Pair, rng: random.Random) -> Pair:
+    """Tell a pair's request so; as it was, where that would change the letters of a value that its calls copy.
+
+    >>> from schematune.schemas.call import Call
+    >>> pair = Pair.of("oslo it is", [Call("go", {"to": "oslo"})])
+    >>> {retold_pair(pair, random.Random(seed)).request for seed in range(9)}
+    {'oslo it is'}
+    """
+    text = retold(pair.request, rng).text
+    if any(value in pair.request and value not in text for call in pair.calls for value in _texts(call.arguments)):
+        return pair
+    return replace(pair, messages=(*pair.messages[:-1], {**pair.messages[-1], "content": text}))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, Sequence):
+        for part in value:
+            yield from _texts(part)
