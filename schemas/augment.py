@@ -17,7 +17,7 @@ from schematune.schemas.lexicon import ALSO_CALLED, NOUNS, VERBS, invented, word
 from schematune.schemas.pair import Evidence, Pair
 from schematune.schemas.tool import Tool, ToolSet
 
-__all__ = ["Shown", "augmented", "marks", "near_duplicates", "renamed"]
+__all__ = ["Shown", "augmented", "marks", "near_duplicates", "renamed", "turned"]
 
 DROPPED = 0.08
 """Share of the pairs whose tool is taken away."""
@@ -96,7 +96,7 @@ def _renamed(pair: Pair, shown: Sequence[Tool], like: ToolSet, rng: random.Rando
         made[tool.name] = new, turn
     calls = tuple(made[_served(call)][1](call) if _served(call) in made else call for call in pair.calls)
     evidence = tuple(_followed(item, pair, made) for item in pair.evidence)
-    messages = tuple(_turned(message, made) for message in pair.messages)
+    messages = tuple(turned(message, made) for message in pair.messages)
     return Shown(
         _set([tool for tool, _ in made.values()], like),
         replace(pair, calls=calls, evidence=evidence, messages=messages, tools=None),
@@ -115,7 +115,7 @@ def _followed(item: Evidence, pair: Pair, made: Mapping[str, tuple[Tool, Callabl
     return replace(item, path=".".join([place, *turn(Call(call.name, {name: None})).arguments, *rest]))
 
 
-def _turned(message: Mapping[str, JSON], made: Mapping[str, tuple[Tool, Callable[[Call], Call]]]) -> Mapping[str, JSON]:
+def turned(message: Mapping[str, JSON], made: Mapping[str, tuple[Tool, Callable[[Call], Call]]]) -> Mapping[str, JSON]:
     """Return a message whose calls have the new names; what was asked in words stays as it was."""
     if not message.get("tool_calls"):
         return message

@@ -18,13 +18,16 @@ from schematune.schemas.form import COMPACT
 from schematune.schemas.invent import invent_tools, tool_set
 from schematune.schemas.pair import Pair
 from schematune.schemas.render import Renderer
+from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.tool import ToolSet
 from schematune.trainer.copyheads import write_copy_heads
 from schematune.trainer.corpus import Block, Corpus, Sources, _swapped
 from schematune.trainer.documents import Documents, Feed, encode, pack, split
 from schematune.trainer.masters import Muon
+from schematune.trainer.namespaces import in_namespaces
 from schematune.trainer.packed import PackedLlama
 from schematune.trainer.pretrain import TEMPLATE, Recipe, pretrain
+from schematune.trainer.talk import among_talk
 from schematune.trainer.tokens import make_tokenizer, train_tokenizer
 
 SMALL = Recipe(
@@ -295,14 +298,13 @@ def test_batches_are_read_again_only_where_none_is_ready_and_not_without_end() -
 
 
 def test_long_rows_hold_many_tools() -> None:
-    blocks = [block for block, _ in zip(Corpus(Sources(), 1, longest=4096), range(40), strict=False)]
+    blocks = [block for block, _ in zip(Corpus(Sources(), 1, longest=4096), range(60), strict=False)]
     assert max(len(block.tools) for block in blocks) == 40
     assert max(len(block.tools) for block, _ in zip(Corpus(Sources(), 1), range(40), strict=False)) <= 10
 
 
 def test_turns_before_a_request_are_written_as_the_template_writes_them() -> None:
     builtin = load_base("builtin")
-    from schematune.schemas.synthesize import Synthesizer
 
     tools = tool_set(invent_tools(random.Random(4), 3))
     maker = Synthesizer(tools, random.Random(5))
@@ -314,5 +316,37 @@ def test_turns_before_a_request_are_written_as_the_template_writes_them() -> Non
         answer = {"role": "assistant", "content": builtin.renderer.completion(single.calls, tools)}
         whole = builtin.renderer.prompt([*single.messages, answer, *pair.messages])
         assert ids[: len(whole)] == whole and len(weights) == len(ids)
-        last = len(builtin.tokenizer.encode(pair.request, add_special_tokens=False))
-        assert sum(weight == 0.5 for weight in weights) == last  # what was said before is no target
+        told = [builtin.tokenizer.encode(one.request, add_special_tokens=False) for one in (single, pair)]
+        assert sum(weight == 0.5 for weight in weights) == sum(map(len, told))  # what was said before is no target
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**20), apart=st.booleans())
+def test_other_talk_leaves_calls_and_their_evidence_in_place(seed: int, apart: bool) -> None:
+    rng = random.Random(seed)
+    maker = Synthesizer(tool_set(invent_tools(rng, 2)), rng)
+    pair = maker.pair(rng.choice(("call", "turns", "parallel")))
+    told = among_talk(pair, ["i lost my card", "Where is it?"], rng, apart=apart)
+    assert told.calls == pair.calls and told.messages[-1]["role"] == "user"
+    assert all(part in told.said for part in pair.said.split("\n"))
+    for before, after in zip(pair.evidence, told.evidence, strict=True):
+        assert told.said[after.start : after.end] == pair.said[before.start : before.end] or before.start < 0
+    assert not apart or pair.request in told.request
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**20))
+def test_tools_in_namespaces_are_called_by_their_names(seed: int) -> None:
+    rng = random.Random(seed)
+    tools = invent_tools(rng, 3)
+    maker = Synthesizer(tool_set(tools), rng)
+    pairs = [maker.pair(kind) for kind in ("call", "ask", "no_tool", "turns", "parallel")]
+    named, turned = in_namespaces(tools, pairs, rng)
+    known = tool_set(named)
+    names = dict(zip([tool.name for tool in tools], [tool.name for tool in named], strict=True))
+    for before, after in zip(pairs, turned, strict=True):
+        assert [names.get(call.name, call.name) for call in before.calls] == [call.name for call in after.calls]
+        assert not [line for call in after.calls if call.name in known for line in known.violations(call)]
+        assert [c.arguments.get("tool") for c in after.calls if c.name == "ask"] == [
+            names[str(c.arguments["tool"])] for c in before.calls if c.name == "ask"
+        ]

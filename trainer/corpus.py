@@ -25,7 +25,9 @@ from schematune.schemas.realistic import concept
 from schematune.schemas.spans import can_copy, is_span
 from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.tool import Tool, ToolSet
+from schematune.trainer.namespaces import in_namespaces
 from schematune.trainer.retelling import retold_pair
+from schematune.trainer.talk import among_talk
 
 __all__ = ["Block", "Corpus", "Sources"]
 
@@ -43,6 +45,12 @@ DESCRIBED = 0.15
 
 IN_STATE = 0.06
 """Share of the tools whose towns are to be written with the code of their state."""
+
+NAMESPACES = 0.2
+"""Share of the blocks whose tools have a namespace in their names."""
+
+TALK = 0.3
+"""Share of the requests beside which people say something else, where people's sentences are at hand."""
 
 _LONG, _VERY_LONG = 2048, 8192
 
@@ -113,6 +121,7 @@ class Corpus:
             self.shares["catalogue"] = 0.0
         if not sources.cases:
             self.shares["people"] = 0.0
+        self.sentences = [pair.request for _, pairs in sources.cases for pair in pairs]
 
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks for ever."""
@@ -120,7 +129,19 @@ class Corpus:
             kind = self.rng.choices(list(self.shares), list(self.shares.values()))[0]
             block = self._MAKERS[kind](self)
             if block.pairs:
-                yield block
+                yield self._as_served(block, apart=kind == "people")
+
+    def _as_served(self, block: Block, *, apart: bool) -> Block:
+        """Put other talk beside some requests, and tools into namespaces; people's requests are taken for one each (`apart`)."""
+        rng, tools, pairs = self.rng, list(block.tools), block.pairs
+        if self.sentences:
+            share = TALK / 2 if apart else TALK
+            pairs = tuple(
+                among_talk(pair, self.sentences, rng, apart=apart) if rng.random() < share else pair for pair in pairs
+            )
+        if rng.random() < NAMESPACES:
+            tools, pairs = in_namespaces(tools, pairs, rng)
+        return replace(block, tools=tool_set(tools), pairs=pairs)
 
     def _worded(self, tools: list[Tool], others: list[Tool]) -> Block:
         rng = self.rng
