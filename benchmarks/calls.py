@@ -187,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tools", type=Path, metavar="FILE", help="tools of the cases that bring none of their own")
     add("--examples", type=Path, metavar="FILE", help="examples to tune on and to show, JSON Lines")
     add("--pairs", type=_count, metavar="N", help=f"pairs to synthesise as well (0; {PAIRS} without examples)")
-    add("--base", default="builtin", help="builtin, a folder or a hub name")
+    add("--base", default="builtin", help="builtin, builtin-large, a folder or a hub name")
     add("--arms", help=f"some of {', '.join(ARMS)}; by default all that can be run but long+shots+grammar")
     add("--limit", type=_count, metavar="N", help="score a sample of N cases, drawn with the seed")
     add("--epochs", type=float, help="passes over the pairs (by the size of the base)")

@@ -154,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--read", type=int, default=12000, metavar="N", help="pairs that each run reads, repeats counted (12000)")
     add("--limit", type=int, default=200, metavar="N", help="cases scored (200)")
     add("--out", type=Path, required=True, metavar="DIR", help="where the points and the page are kept")
-    add("--base", default="builtin", help="builtin, a folder or a hub name")
+    add("--base", default="builtin", help="builtin, builtin-large, a folder or a hub name")
     add("--device", default="auto", help="auto, cpu or cuda")
     add("--quiet", action="store_true", help="no progress bars")
     return parser

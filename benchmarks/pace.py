@@ -89,7 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m schematune.benchmarks.pace", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--base", default="builtin", help="builtin, a local folder, or a hub name (builtin)")
+    parser.add_argument(
+        "--base", default="builtin", help="builtin, builtin-large, a local folder, or a hub name (builtin)"
+    )
     parser.add_argument("--prompt-tokens", type=int, default=2000, metavar="N", help="tokens of the prompt (2000)")
     parser.add_argument("--new-tokens", type=int, default=32, metavar="N", help="tokens timed after it (32)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds, after one to warm up (5)")

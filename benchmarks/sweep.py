@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--held-out", type=int, default=200, metavar="N", help="examples held out (200)")
     add("--fold", type=int, default=0, metavar="K", help="which part of that size is held out (0)")
     add("--set", action="append", metavar="A=1,B=2", help="options of one run, see above; give it several times")
-    add("--base", default="builtin", help="builtin, a folder or a hub name")
+    add("--base", default="builtin", help="builtin, builtin-large, a folder or a hub name")
     add("--device", default="auto", help="auto, cpu or cuda")
     add("--seed", type=int, default=0, help="of the split, the synthesis and the tuning (0)")
     add("--quiet", action="store_true", help="no progress bars")

@@ -125,7 +125,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m schematune.benchmarks.untuned", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument(
-        "--bases", nargs="+", default=["builtin"], metavar="BASE", help="builtin, folders or hub names (builtin)"
+        "--bases",
+        nargs="+",
+        default=["builtin"],
+        metavar="BASE",
+        help="builtin, builtin-large, folders or hub names (builtin)",
     )
     parser.add_argument("--tokens", nargs="+", type=float, metavar="M", help="millions of tokens that each has read")
     parser.add_argument(

@@ -9,7 +9,7 @@ that is copied leans towards the words that the tagger sees in its place.
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -67,11 +67,22 @@ class CallBias:
         self._known: dict[str, tuple[Answers, bool]] = {}
         known = self._said.answers("tool")
         self._names = {
-            text: known[name] for name in (*tools.names, NO_TOOL) if name in known for text in _openings(name, form)
+            text: both
+            for name in (*tools.names, NO_TOOL)
+            if name in known
+            for text, both in self._opened(name, *known[name])
         }
         self._heads = {_openings(name, form)[0].rstrip(): tools[name] for name in tools.names}
         self._opening = form.between[len(form.between.rstrip()) :] + "{"
         self._longest = max(map(len, self._names), default=0)
+
+    def _opened(self, name: str, log: float, rate: float) -> Iterator[tuple[str, tuple[float, float]]]:
+        """Yield how a call of a tool begins, and how one that asks for what is missing does, each with its probability."""
+        called, asked = _openings(name, self.form)
+        missing = self._said.answers("missing", name) if name in self.tools else {}
+        for text, answer in ((called, "no"), (asked, "yes")):
+            more, usual = missing.get(answer, (0.0, 0.0))
+            yield text, (log + more, rate + usual)
 
     def __call__(self, tokens: Sequence[int], logits: torch.Tensor) -> torch.Tensor | None:
         """Return the `logits` (vocabulary) of what follows `tokens`, leaning; None where nothing is known of it."""

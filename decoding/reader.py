@@ -19,7 +19,8 @@ from schematune.decoding.slots import SEEN, Array, slots_of, words_seen
 from schematune.decoding.tagger import MOST_WORDS, Reading, moves_of
 from schematune.schemas.call import NO_TOOL
 from schematune.schemas.errors import ModelError
-from schematune.schemas.spans import units
+from schematune.schemas.jsontext import JSON
+from schematune.schemas.spans import can_copy, units
 from schematune.schemas.tool import Tool, ToolSet
 
 __all__ = ["MOVES", "READER", "AnyTool", "Reader", "move_kinds"]
@@ -119,7 +120,7 @@ class AnyTool:
 
     reader: Reader
     tools: ToolSet
-    trust: ClassVar[float] = 4.0
+    trust: ClassVar[float] = 3.0
     doubt: ClassVar[float] = 4.0
     """How much surer than it is the reader must be that no tool is meant: people word what they want otherwise than the pairs it is fit to."""
 
@@ -138,6 +139,18 @@ _UNSAID = 0.1
 """The probability that a required argument is said has at least."""
 
 
+_LEAST = 0.02
+"""The probability that something is missing has at least."""
+
+_ASKED = 0.13
+"""Share of the mix's requests for a tool that leave out what it must be told."""
+
+
+def _is_said(schema: JSON) -> bool:
+    """Tell whether a value of a schema is words or a number of the request: the reader sees others at times only."""
+    return can_copy(schema) or (isinstance(schema, Mapping) and schema.get("type") in ("integer", "number"))
+
+
 @dataclass(frozen=True)
 class _Said:
     """What a request says to a reader."""
@@ -148,6 +161,8 @@ class _Said:
     read: dict[str, Reading | None] = field(default_factory=dict)
 
     def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
+        if kind == "missing":
+            return self._missing(tool)
         if kind != "tool":
             return {}
         logs = self.reader.chosen(self.request, self.tools)
@@ -167,6 +182,21 @@ class _Said:
         if reading is None:
             return 0.0
         return sum(math.log(max(1 - reading.absent([name])[0], _UNSAID)) for name in required)
+
+    def _missing(self, tool: str) -> Answers:
+        """Return how probable it is that a request leaves out what a tool must be told, and that it does not.
+
+        Never more probable than usual: people say things in ways that the pairs do not, and what is not seen may be said.
+        """
+        reading, schemas = self.reading(tool), self.tools[tool].properties
+        names = [name for name in self.tools[tool].required if name in schemas and _is_said(schemas[name])]
+        if reading is None or not names:
+            return {}
+        said = min(max(math.prod(1 - reading.absent([name])[0] for name in names), 1 - _ASKED), 1 - _LEAST)
+        return {
+            "yes": (math.log(1 - said), math.log(_ASKED)),
+            "no": (math.log(said), math.log(1 - _ASKED)),
+        }
 
     def reading(self, tool: str) -> Reading | None:
         if tool not in self.read:

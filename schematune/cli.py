@@ -162,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("--tools", required=True)
     tune.add_argument("--pairs", required=True, help="pairs from `schematune synth`, or your own examples")
     tune.add_argument("--out", required=True, help="folder of the adapter")
-    tune.add_argument("--base", default="builtin", help="builtin, a local folder, or a hub name")
+    tune.add_argument("--base", default="builtin", help="builtin, builtin-large, a local folder, or a hub name")
     tune.add_argument("--epochs", type=float)
     tune.add_argument("--rank", type=int)
     tune.add_argument("--learning-rate", type=float)

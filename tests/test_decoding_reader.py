@@ -137,6 +137,19 @@ def test_what_words_are_follows_from_evidence_and_from_texts() -> None:
     assert asked is not None and asked.right == 0 and not asked.states
 
 
+def test_it_leans_against_asking_for_what_is_said_and_never_towards_it() -> None:
+    shipped = Reader.load(BUILTIN)
+    assert shipped is not None
+    level = {"properties": {"level": {"type": "integer"}}, "required": ["level"]}
+    volume = {"name": "set_volume", "description": "Set the volume.", "parameters": level}
+    about = AnyTool(shipped, ToolSet([*(tool.openai() for tool in TOOLS), volume])).about
+    said = about("Set the volume to 7.").answers("missing", "set_volume")
+    assert said["no"][0] > said["no"][1] and said["yes"][0] < said["yes"][1]
+    unsaid = about("Would you water it?").answers("missing", "water_plant")
+    assert all(log == pytest.approx(rate) for log, rate in unsaid.values())
+    assert about("Feed the fish.").answers("missing", "feed_fish") == {}, "nothing is required of it"
+
+
 def test_it_leans_a_base_until_an_adapter_is_on_it(reader: Reader, tiny_loaded: Loaded, tmp_path: Path) -> None:
     """A base of random weights writes the call that the reader sees, and what its adapter says where it has one."""
     base = replace(tiny_loaded(FAMILIES[0]), reader=None)

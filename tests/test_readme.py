@@ -9,7 +9,7 @@ import pytest
 import schematune as st
 from schematune.benchmarks.cases import read_cases
 from schematune.benchmarks.scoring import exact
-from schematune.decoding.base import BUILTIN, load_base
+from schematune.decoding.base import BUILTIN, LARGE, load_base
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = [
@@ -70,10 +70,11 @@ def test_the_built_in_base_reads_tools_it_never_saw() -> None:
     assert chosen == list(asked.values()), [answer.text for answer in answers]
 
 
-def test_the_built_in_base_calls_tools_made_up_on_the_spot() -> None:
+@pytest.mark.parametrize(("name", "many", "least"), [("builtin", 80, 0.6), ("builtin-large", 25, 0.6)])
+def test_the_built_in_bases_call_tools_made_up_on_the_spot(name: str, many: int, least: float) -> None:
     """Of the 400 calls of that file the base after 56 million tokens got 48.8 % right, after 78 million 51.5 %."""
-    base, right = load_base("builtin"), []
-    cases = read_cases(ROOT / "benchmarks" / "procedural.jsonl")[:80]
+    base, right = load_base(name), []
+    cases = read_cases(ROOT / "benchmarks" / "procedural.jsonl")[:many]
     for start in range(0, len(cases), 5):
         pairs = [case.pair for case in cases[start : start + 5]]
         tools = st.ToolSet(cases[start].tools.openai(), parallel=False)
@@ -81,22 +82,24 @@ def test_the_built_in_base_calls_tools_made_up_on_the_spot() -> None:
             [pair.messages for pair in pairs], contexts=[pair.context or None for pair in pairs]
         )
         right += [exact(one.outcome(), pair.calls, tools) for one, pair in zip(answers, pairs, strict=True)]
-    assert sum(right) >= 0.45 * len(right), f"{sum(right)} of {len(right)}"
+    assert sum(right) >= least * len(right), f"{sum(right)} of {len(right)}"
 
 
-def test_the_built_in_base_ships_whole() -> None:
-    files = {path.name for path in BUILTIN.iterdir()}
+@pytest.mark.parametrize(("name", "folder", "most"), [("builtin", BUILTIN, 10), ("builtin-large", LARGE, 30)])
+def test_the_built_in_bases_ship_whole(name: str, folder: Path, most: int) -> None:
+    files = {path.name for path in folder.iterdir() if path.exists()}
     assert files >= {
         "config.json",
         "model.safetensors",
         "tokenizer.json",
         "chat_template.jinja",
-        "MODEL_CARD.md",
+        "reader.safetensors",
         "recipe.json",
     }
-    assert (BUILTIN / "model.safetensors").stat().st_size < 16 * 2**20
-    base = load_base("builtin")
+    assert (folder / "model.safetensors").stat().st_size < most * 10**6
+    base = load_base(name)
     assert base.renderer.form.name == "compact" and not base.renderer.form.reason
+    assert base.context == 8192 and base.reader is not None
 
 
 def test_guides_name_what_exists() -> None:

@@ -252,7 +252,7 @@ def test_a_batch_that_is_too_small_is_refused() -> None:
 
 def test_muon_steps_as_the_reference_does() -> None:
     ours, theirs = ([p.detach().clone() for p in small_llama().parameters() if p.dim() == 2] for _ in range(2))
-    reference = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.0)
+    reference: Any = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.0)
     muon = Muon(ours)
     generator = torch.Generator().manual_seed(1)
     for _ in range(3):
