@@ -18,7 +18,7 @@ from pathlib import Path
 
 from schematune.benchmarks.arms import Bench, pick_arms, run_arms
 from schematune.benchmarks.cases import read_cases, sample
-from schematune.decoding.base import load_base
+from schematune.decoding.base import SHIPPED, load_base
 from schematune.schemas.errors import ExampleError, SchematuneError
 from schematune.schemas.files import read_jsonl, write_jsonl
 from schematune.schemas.jsontext import JSON
@@ -57,7 +57,7 @@ def _measured(options: argparse.Namespace) -> list[Point]:
         base = load_base(name, device=options.device)
         if options.without_reader:
             base.reader = None
-        tokens = options.tokens[place] * 1e6 if options.tokens else float(tokens_read(Path(name)))
+        tokens = options.tokens[place] * 1e6 if options.tokens else float(tokens_read(SHIPPED.get(name, Path(name))))
         for path in options.cases:
             key = (
                 base.fingerprint,

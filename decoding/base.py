@@ -31,7 +31,7 @@ from schematune.schemas.form import Form
 from schematune.schemas.jsontext import compact
 from schematune.schemas.render import Renderer
 
-__all__ = ["BUILTIN", "LARGE", "ONLINE", "Base", "base_fingerprint", "load_base", "pick_device", "quiet"]
+__all__ = ["BUILTIN", "LARGE", "ONLINE", "SHIPPED", "Base", "base_fingerprint", "load_base", "pick_device", "quiet"]
 
 BUILTIN = Path(__file__).parent / "builtin"
 """The folder of the built-in base."""
@@ -39,7 +39,8 @@ BUILTIN = Path(__file__).parent / "builtin"
 LARGE = Path(__file__).parent / "builtin_large"
 """The folder of the larger built-in base."""
 
-_SHIPPED = {"builtin": BUILTIN, "builtin-large": LARGE}
+SHIPPED = {"builtin": BUILTIN, "builtin-large": LARGE}
+"""The folders of the bases that the package brings, by the names that they are loaded by."""
 
 ONLINE = "SCHEMATUNE_ONLINE"
 """Set to 1, this environment variable lets `load_base` ask the hub."""
@@ -170,8 +171,8 @@ def quiet() -> Iterator[None]:
 
 
 def _folder(name: str, online: bool) -> Path:
-    if name in _SHIPPED:
-        return _SHIPPED[name]
+    if name in SHIPPED:
+        return SHIPPED[name]
     path = Path(name).expanduser()
     if path.is_dir():
         return path
@@ -197,7 +198,7 @@ def _check_folder(folder: Path, where: str) -> None:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         architectures = config.get("architectures") or []
     except (OSError, ValueError, AttributeError) as error:
-        fix = "python -m schematune.trainer.pretrain" if folder in _SHIPPED.values() else "give the folder of a model"
+        fix = "python -m schematune.trainer.pretrain" if folder in SHIPPED.values() else "give the folder of a model"
         raise ModelError(f"config.json cannot be read: {error}", where=where, fix=fix) from error
     seq2seq = config.get("is_encoder_decoder") or any("T5" in name or "Bart" in name for name in architectures)
     if seq2seq or (architectures and not any(name.endswith(_CAUSAL) for name in architectures)):

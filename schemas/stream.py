@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from itertools import islice
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -50,7 +51,7 @@ class PairStream:
 
     def __init__(
         self,
-        tools: ToolSet,
+        tools: Any,
         n: int,
         *,
         examples: str | Path | Pairs | Iterable[Pair] | None = None,
@@ -65,6 +66,7 @@ class PairStream:
         progress: bool = False,
     ) -> None:
         """See the class; raises `ExampleError` for examples that do not fit, and for a number or shares that cannot be."""
+        tools = tools if isinstance(tools, ToolSet) else ToolSet(tools)
         if n < 0:
             raise ExampleError(f"{n} pairs cannot be made", where="n", fix="ask for none or more")
         if min(dev, test) < 0 or dev + test >= 1:

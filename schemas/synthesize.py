@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schematune.schemas.augment import marks
 from schematune.schemas.call import RESERVED, Call
@@ -304,7 +304,7 @@ def _context(moment: datetime | None) -> dict[str, str]:
 
 
 def synthesize(
-    tools: ToolSet,
+    tools: Any,
     n: int,
     *,
     examples: str | Path | Pairs | Iterable[Pair] | None = None,
@@ -318,7 +318,7 @@ def synthesize(
     workers: int = 1,
     progress: bool = False,
 ) -> Pairs:
-    """Make `n` checked pairs for `tools`; the same arguments give the same pairs, whatever the number of `workers`.
+    """Make `n` checked pairs for `tools` (a `ToolSet`, or what makes one); the same arguments give the same pairs, whatever the number of `workers`.
 
     `examples` (a JSON Lines file in the case format, or pairs) are kept as they are, first, and make up
     about half of what follows with their values swapped. `avoid` are pairs (a test set) whose requests may

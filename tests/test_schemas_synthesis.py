@@ -319,3 +319,11 @@ def test_no_word_list_names_a_benchmark() -> None:
     rooms = Path(__file__).resolve().parent.parent / "schemas"
     text = " ".join((rooms / f"{name}.py").read_text(encoding="utf-8") for name in WORDED)
     assert not {name for name in compound if re.search(rf"\b{re.escape(name)}\b", text)}
+
+
+def test_tools_may_be_what_makes_a_tool_set() -> None:
+    tool = {"name": "add", "parameters": {"properties": {"n": {"type": "integer"}}, "required": ["n"]}}
+    given = [pair.to_dict() for pair in synthesize([tool], 12, seed=1)]
+    assert given == [pair.to_dict() for pair in synthesize(ToolSet(tool), 12, seed=1)]
+    with pytest.raises(SchemaError):
+        synthesize([{"name": "add", "parameters": 3}], 1)
