@@ -36,8 +36,8 @@ def among_talk(pair: Pair, sentences: Sequence[str], rng: random.Random, *, apar
 
     >>> from schematune.schemas.call import Call
     >>> pair = Pair.of("go to oslo", [Call("go", {"to": "oslo"})])
-    >>> sorted({among_talk(pair, ["i lost my card"], random.Random(seed)).said for seed in range(9)})[-1]
-    'i lost my card\\ngo to oslo'
+    >>> "i lost my card\\ngo to oslo" in {among_talk(pair, ["i lost my card"], random.Random(n)).said for n in range(40)}
+    True
     """
     sentence = rng.choice(sentences)
     first = pair.messages[0]
