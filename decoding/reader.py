@@ -6,8 +6,9 @@ chooses among tools (`schematune.decoding.choosing`). Fit by `schematune.trainer
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -138,7 +139,6 @@ _READ = 5
 _UNSAID = 0.1
 """The probability that a required argument is said has at least."""
 
-
 _LEAST = 0.02
 """The probability that something is missing has at least."""
 
@@ -159,40 +159,53 @@ class _Said:
     tools: ToolSet
     request: str
     read: dict[str, Reading | None] = field(default_factory=dict)
+    required: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
     def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
         if kind == "missing":
             return self._missing(tool)
         if kind != "tool":
             return {}
-        logs = self.reader.chosen(self.request, self.tools)
+        logs = dict(self._logs)
         none = logs.pop(NO_TOOL) - AnyTool.doubt
         some = _log_sum(logs)
         if len(logs) > 1:
-            for name in sorted(logs, key=lambda one: -logs[one])[:_READ]:
-                logs[name] += AnyTool.needs * self._needed(name)
+            for name in self._likeliest:
+                logs[name] += AnyTool.needs * sum(math.log(max(one, _UNSAID)) for one in self._required(name).values())
         share, total = some - _log_sum(logs), float(np.logaddexp(some, none))
         rate = math.log((1 - NOT_MEANT) / len(logs))
         found = {name: (log + share - total, rate) for name, log in logs.items()}
         return {**found, NO_TOOL: (none - total, math.log(NOT_MEANT))}
 
-    def _needed(self, tool: str) -> float:
-        """Return how probable it is, as a logarithm, that the required arguments of a tool are said."""
-        reading, required = self.reading(tool), self.tools[tool].required
-        if reading is None:
-            return 0.0
-        return sum(math.log(max(1 - reading.absent([name])[0], _UNSAID)) for name in required)
+    @cached_property
+    def _logs(self) -> Mapping[str, float]:
+        return self.reader.chosen(self.request, self.tools)
+
+    @cached_property
+    def _likeliest(self) -> Sequence[str]:
+        """The tools whose arguments are looked for: a large set has too many for each of them."""
+        return sorted(self.tools.names, key=lambda name: -self._logs[name])[:_READ]
+
+    def _required(self, tool: str) -> Mapping[str, float]:
+        """Return how probable it is of each required argument of a tool that it is said; none where that cannot be seen."""
+        if tool not in self.required:
+            reading = self.reading(tool)
+            names = self.tools[tool].required
+            self.required[tool] = {n: 1 - reading.absent([n])[0] for n in names} if reading is not None else {}
+        return self.required[tool]
 
     def _missing(self, tool: str) -> Answers:
         """Return how probable it is that a request leaves out what a tool must be told, and that it does not.
 
         Never more probable than usual: people say things in ways that the pairs do not, and what is not seen may be said.
+        Nothing of a tool that is not among the likeliest.
         """
-        reading, schemas = self.reading(tool), self.tools[tool].properties
-        names = [name for name in self.tools[tool].required if name in schemas and _is_said(schemas[name])]
-        if reading is None or not names:
+        schemas = self.tools[tool].properties
+        known = self._required(tool) if tool in self._likeliest else {}
+        shares = [share for name, share in known.items() if name in schemas and _is_said(schemas[name])]
+        if not shares:
             return {}
-        said = min(max(math.prod(1 - reading.absent([name])[0] for name in names), 1 - _ASKED), 1 - _LEAST)
+        said = min(max(math.prod(shares), 1 - _ASKED), 1 - _LEAST)
         return {
             "yes": (math.log(1 - said), math.log(_ASKED)),
             "no": (math.log(said), math.log(1 - _ASKED)),

@@ -30,11 +30,12 @@ def in_namespaces(
     names = {tool.name: f"{rng.choice(spaces)}{between}{cased(tool.name)}" for tool in tools}
     if len(set(names.values())) < len(names):
         return list(tools), tuple(pairs)
-    made = {tool.name: (replace(tool, name=names[tool.name]), _turn(names)) for tool in tools}
+    turn = _turn(names)
+    made = {tool.name: (replace(tool, name=names[tool.name]), turn) for tool in tools}
     return [tool for tool, _ in made.values()], tuple(
         replace(
             pair,
-            calls=tuple(_turn(names)(call) for call in pair.calls),
+            calls=tuple(turn(call) for call in pair.calls),
             messages=tuple(turned(message, made) for message in pair.messages),
         )
         for pair in pairs

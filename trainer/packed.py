@@ -7,11 +7,13 @@ arXiv 2307.08691), and one document after the other on a CPU.
 """
 
 import inspect
+from functools import cache
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from schematune.trainer.chunked import chunked_attention
 from schematune.trainer.documents import Batch
 
 __all__ = ["PackedLlama"]
@@ -109,10 +111,10 @@ def _told(hidden: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> to
 
 
 def _one_by_one(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: list[int]) -> torch.Tensor:
-    mixed = []
+    mixed, scaling = [], query.shape[-1] ** -0.5
     for start, end in zip(bounds, bounds[1:], strict=False):
         own, theirs, told = (part[start:end].transpose(0, 1)[None] for part in (query, key, value))
-        mixed.append(functional.scaled_dot_product_attention(own, theirs, told, is_causal=True)[0].transpose(0, 1))
+        mixed.append(chunked_attention(None, own, theirs, told, scaling=scaling)[0][0])
     return torch.cat(mixed)
 
 
@@ -121,7 +123,12 @@ def _varlen(
 ) -> torch.Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    named = inspect.signature(varlen_attn).parameters
-    causal: dict[str, Any] = {"window_size": (-1, 0)} if "window_size" in named else {"is_causal": True}
-    mixed = varlen_attn(query, key, value, ends, ends, longest, longest, **causal)
+    mixed = varlen_attn(query, key, value, ends, ends, longest, longest, **_causal(varlen_attn))
     return mixed[0] if isinstance(mixed, tuple) else mixed
+
+
+@cache
+def _causal(attention: Any) -> dict[str, Any]:
+    """Return what tells the kernel not to look ahead: torch has named it in two ways."""
+    named = inspect.signature(attention).parameters
+    return {"window_size": (-1, 0)} if "window_size" in named else {"is_causal": True}

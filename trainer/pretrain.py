@@ -190,7 +190,8 @@ class _Run:
             documents, batch_size=None, num_workers=max(1, recipe.workers), prefetch_factor=8, in_order=False
         )
         self.feed = Feed(loader, replays=recipe.replays, seed=recipe.seed)
-        self._warm_up()
+        if recipe.compiled:
+            self._warm_up()
 
     def train(self) -> int | None:
         """Train until the recipe's minutes are spent, with a checkpoint every four at least; returns the tokens read.
@@ -215,7 +216,7 @@ class _Run:
         return self.tokens
 
     def _warm_up(self) -> None:
-        """Compile what is compiled, outside of the time that the schedule follows."""
+        """Compile the layers, outside of the time that the schedule follows."""
         size = self.recipe.batch_tokens
         self.packed.loss(pack([([2] * size, [1.0] * size)], size)).backward()  # type: ignore[no-untyped-call]
         self.model.zero_grad()

@@ -6,11 +6,10 @@ sentence for a name. No word of a request changes but in its letters' case, and 
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from schematune.schemas.pair import Pair
+from schematune.schemas.splits import leaves
 
 __all__ = ["Told", "retold", "retold_pair"]
 
@@ -54,17 +53,7 @@ def retold_pair(pair: Pair, rng: random.Random) -> Pair:
     {'oslo it is'}
     """
     text = retold(pair.request, rng).text
-    if any(value in pair.request and value not in text for call in pair.calls for value in _texts(call.arguments)):
+    values = [value for call in pair.calls for value in leaves(dict(call.arguments)) if isinstance(value, str)]
+    if any(value in pair.request and value not in text for value in values):
         return pair
     return replace(pair, messages=(*pair.messages[:-1], {**pair.messages[-1], "content": text}))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _texts(part)
-    elif isinstance(value, Sequence):
-        for part in value:
-            yield from _texts(part)
