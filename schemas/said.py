@@ -27,6 +27,11 @@ _YEAR = re.compile(r"(.*?)[ ,]*\b(\d{4})")
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _DAY_MONTH_YEAR = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{4})")
 _NUMBER = re.compile(r"(?<![\w.,:])(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?(k?)(?![\w:]|[.,]\d)")
+_MINUS = re.compile(r"(?:^|[\s(\[{=,;:\0])[-\u2212]$|(?:^|[^\W\d_]{2}[^\w)]+|[^\w)\s]\s*)(?:minus|negative)\s$")
+_TIMES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_MORE = re.compile(rf"\s?({'|'.join(_TIMES)})\b")
+_PERCENT = re.compile(r"\s?(?:%|percent\b|per cent\b)")
+_SHARE = re.compile(r"\b(?:fraction|decimal|(?:between )?0 (?:to|and|-) 1\b|0\.\d+)", re.IGNORECASE)
 _NOTES = {"type", "title", "description", "default", "examples", "deprecated"}
 _STRING = _NOTES | {"format", "pattern"}
 _BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
@@ -75,7 +80,8 @@ def said_values(schema: Mapping[str, JSON], request: str, now: str = "", name: s
     if not _is_number(schema):
         return sorted(times or _matches(rest, lambda said: _bare_times().get(said, ()))[0])
     timed = unit_of(name, schema) == "minutes"
-    found = _matches(rest, lambda said: _minutes().get(said, ()))[0] if timed else _numbers(rest)
+    shares = bool(_SHARE.search(str(schema.get("description", ""))))
+    found = _matches(rest, lambda said: _minutes().get(said, ()))[0] if timed else _numbers(rest, shares=shares)
     return sorted(value for value in found if _fits(schema, value))
 
 
@@ -212,13 +218,26 @@ def _minutes() -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _numbers(text: str) -> set[float]:
-    """Return the numbers of a text: digits, thousands with commas or a k, and words up to a thousand."""
+def _numbers(text: str, *, shares: bool = False) -> set[float]:
+    """Return the numbers of a text: digits, with a sign, thousands with commas or a k, millions, and words up to a thousand.
+
+    Percents are `shares` of one where the argument is told so.
+
+    >>> sorted(_numbers("from -5 to 1.2 million, 7-3")), _numbers("at 5 %", shares=True)
+    ([-5, 3, 7, 1200000], {0.05})
+    """
     found: set[float] = set()
-    for whole, part, thousand in _NUMBER.findall(text):
-        value = float(whole.replace(",", "") + part) * (1000 if thousand else 1)
+    rest = text
+    for one in _NUMBER.finditer(text):
+        value = float(one[1].replace(",", "") + (one[2] or "")) * (1000 if one[3] else 1)
+        more = _MORE.match(text, one.end())
+        value *= _TIMES[more[1]] if more else 1
+        value /= 100 if shares and _PERCENT.match(text, one.end()) else 1
+        value = -value if _MINUS.search(text[max(0, one.start() - 24) : one.start()]) else value
         found.add(int(value) if value.is_integer() else round(value, 6))
-    return found | _matches(text, lambda said: _words().get(said, ()))[0]
+        end = more.end() if more else one.end()
+        rest = rest[: one.start()] + "\0" * (end - one.start()) + rest[end:]
+    return found | _matches(rest, lambda said: _words().get(said, ()))[0]
 
 
 @lru_cache(maxsize=1)
@@ -226,4 +245,6 @@ def _words() -> dict[str, tuple[int, ...]]:
     words: dict[str, tuple[int, ...]] = {
         number_words(value): (value,) for value in [*range(1001), *range(1000, 21000, 500)]
     }
-    return words | {"a dozen": (12,), "dozen": (12,), "a couple": (2,), "a hundred": (100,), "a thousand": (1000,)}
+    for unit in ("dozen", "million", "billion"):
+        words |= {f"{number_words(count)} {unit}": (count * _TIMES[unit],) for count in range(1, 100)}
+    return words | {"a million": (10**6,), "half a million": (500_000,), "half a dozen": (6,), "a dozen": (12,), "dozen": (12,), "a couple": (2,), "a hundred": (100,), "a thousand": (1000,)}

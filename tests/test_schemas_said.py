@@ -77,3 +77,32 @@ def test_only_plain_dates_and_times_can_be_said() -> None:
     assert not can_say({**DATE, "enum": ["2026-01-01"]})
     assert not can_say({"type": "string", "format": "date-time"})
     assert not can_say(True)
+
+
+@given(st.integers(-(10**7), 10**7), st.sampled_from(("it is {} today", "{}", "x = {}, right?", "between ({} and that)", "minus? no: {}")))
+def test_numbers_keep_their_signs(number: int, text: str) -> None:
+    assert said_values({"type": "integer"}, text.format(number)) == [number]
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("7-3", [3, 7]),
+        ("room A-5", [5]),
+        ("10 minus 3", [3, 10]),
+        ("minus 4 degrees", [-4]),
+        ("it is negative 12.5", [-12.5]),
+        ("1.2 million dollars", [1_200_000]),
+        ("two dozen eggs", [24]),
+        ("half a million", [500_000]),
+        ("\u22123.5", [-3.5]),
+    ],
+)
+def test_numbers_as_people_write_them(text: str, numbers: list[float]) -> None:
+    assert said_values({"type": "number"}, text) == numbers
+
+
+def test_percents_are_shares_where_the_argument_says_so() -> None:
+    told = {"type": "number", "description": "Yearly rate as a decimal, e.g. 0.05"}
+    assert said_values(told, "12.5 percent over 3 years") == [0.125, 3]
+    assert said_values({"type": "number", "description": "Rate in percent."}, "12.5 percent") == [12.5]
