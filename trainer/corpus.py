@@ -25,14 +25,16 @@ from schematune.schemas.realistic import concept
 from schematune.schemas.spans import can_copy, is_span
 from schematune.schemas.synthesize import Synthesizer
 from schematune.schemas.tool import Tool, ToolSet
+from schematune.trainer.asked import fields_to_learn, written_block
 from schematune.trainer.namespaces import in_namespaces
 from schematune.trainer.retelling import retold_pair
 from schematune.trainer.talk import among_talk
+from schematune.trainer.written import WrittenTool
 
 __all__ = ["Block", "Corpus", "Sources"]
 
-SHARES = {"invented": 0.36, "catalogue": 0.22, "people": 0.42}
-"""Shares of the kinds of blocks; without catalogues or people's requests all are invented."""
+SHARES = {"invented": 0.22, "catalogue": 0.15, "people": 0.25, "written": 0.38}
+"""Shares of the kinds of blocks; without catalogues, people's requests or written ones all are invented."""
 
 RECORDS = 0.1
 """Share of the invented blocks that are one thing to be read out of texts (plain extraction), and no tools."""
@@ -70,19 +72,28 @@ class Sources:
 
     tools: list[Tool] = field(default_factory=list)
     cases: list[tuple[list[Tool], list[Pair]]] = field(default_factory=list)
+    written: list[list[WrittenTool]] = field(default_factory=list)
 
     @classmethod
     def read(
-        cls, catalogues: Sequence[Path] = (), people: Sequence[Path] = (), avoid: Sequence[Path] = ()
+        cls,
+        catalogues: Sequence[Path] = (),
+        people: Sequence[Path] = (),
+        avoid: Sequence[Path] = (),
+        written: Path | None = None,
     ) -> "Sources":
         """Read tool catalogues (JSON Lines of tools, or of servers with `tools`) and folders of cases.
 
         A folder of cases has `tools.json` and one or more `.jsonl` files of cases. Tools that cannot be
         used are passed over, with the reason printed. `avoid` are files of cases to be scored on: a request
-        that stands in one of them is left out, and how many were is printed.
+        that stands in one of them is left out, and how many were is printed. `written` is a folder of
+        requests written for the project (`schematune.trainer.written`).
         """
         sources = cls()
-        unseen = {folded(Pair.from_dict(row, where=where).request) for path in avoid for where, row in read_jsonl(path)}
+        rows = [(where, row) for path in avoid for where, row in read_jsonl(path)]
+        unseen = {folded(Pair.from_dict(row, where=where).request) for where, row in rows}
+        if written is not None:
+            sources.written = fields_to_learn(written, [row for _, row in rows])
         for path in catalogues:
             for where, row in read_jsonl(path):
                 for definition in row.get("tools", [row]):
@@ -121,6 +132,8 @@ class Corpus:
             self.shares["catalogue"] = 0.0
         if not sources.cases:
             self.shares["people"] = 0.0
+        if not sources.written:
+            self.shares["written"] = 0.0
         self.sentences = [pair.request for _, pairs in sources.cases for pair in pairs]
 
     def __iter__(self) -> Iterator[Block]:
@@ -202,7 +215,16 @@ class Corpus:
             return Block(tool_set(list(unique.values())), True, ())
         return Block(tool_set(list(unique.values())), rng.random() < 0.92, tuple(turns))
 
-    _MAKERS: dict[str, Any] = {"invented": _invented, "catalogue": _catalogue, "people": _people}
+    def _written(self) -> Block:
+        tools, pairs = written_block(self.sources.written, self.rng)
+        return Block(tool_set(tools), self.rng.random() < 0.96, tuple(pairs))
+
+    _MAKERS: dict[str, Any] = {
+        "invented": _invented,
+        "catalogue": _catalogue,
+        "people": _people,
+        "written": _written,
+    }
 
 
 def _described(tool: Tool) -> Tool:

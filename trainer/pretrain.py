@@ -75,6 +75,8 @@ class Recipe:
     start: str = ""
     """Folder of a finished base to go on from (weights and tokenizer, no optimizer state); else from scratch."""
     people: list[str] = field(default_factory=list)
+    written: str = ""
+    """Folder of requests written for the project (`schematune.trainer.written`)."""
     avoid: list[str] = field(default_factory=list)
 
 
@@ -156,7 +158,10 @@ def pretrain(folder: Path, recipe: Recipe) -> Path | None:
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     sources = Sources.read(
-        [Path(p) for p in recipe.tools], [Path(p) for p in recipe.people], [Path(p) for p in recipe.avoid]
+        [Path(p) for p in recipe.tools],
+        [Path(p) for p in recipe.people],
+        [Path(p) for p in recipe.avoid],
+        Path(recipe.written) if recipe.written else None,
     )
     tokenizer = prepare_tokenizer(folder, recipe, sources)
     model = new_model(recipe).to(device)
@@ -274,6 +279,7 @@ def ship(folder: Path, model: Any, tokenizer: Any, recipe: Recipe, tokens: int) 
     }
     for name in ("tools", "people", "avoid"):  # what was mixed in, not where it lay
         kept[name] = ["/".join(Path(path).parts[-2:]) for path in kept[name]]
+    kept["written"] = "/".join(Path(recipe.written).parts[-2:])
     (target / "recipe.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     return target
 
@@ -286,6 +292,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: tokenizer, checkpoint, log, base")
     parser.add_argument("--tools", nargs="*", default=[], help="catalogues of tool definitions (JSON Lines) to draw on")
     parser.add_argument("--people", nargs="*", default=[], help="folders of people's requests: tools.json and *.jsonl")
+    parser.add_argument("--written", default="", help="folder of requests written for the project (trainer/written)")
     parser.add_argument("--start", default="", help="folder of a finished base to go on from, instead of from scratch")
     parser.add_argument("--avoid", nargs="*", default=[], help="cases to be scored on: their requests are left out")
     defaults = Recipe()
