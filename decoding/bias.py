@@ -65,16 +65,27 @@ class CallBias:
         self._tagged: dict[tuple[str, str], Reading | None] = {}
         self._numbers: dict[tuple[str, str], frozenset[str]] = {}
         self._known: dict[str, tuple[Answers, bool]] = {}
-        known = self._said.answers("tool")
-        self._names = {
-            text: both
-            for name in (*tools.names, NO_TOOL)
-            if name in known
-            for text, both in self._opened(name, *known[name])
-        }
+        self._names = self._first()
         self._heads = {_openings(name, form)[0].rstrip(): tools[name] for name in tools.names}
+        self._named = frozenset(before + head for head in self._heads for before in ("", form.opening))
         self._opening = form.between[len(form.between.rstrip()) :] + "{"
         self._longest = max(map(len, self._names), default=0)
+
+    def _first(self) -> Answers:
+        """Return how an answer begins: a call of each tool, the question for what it lacks, several calls."""
+        known = self._said.answers("tool")
+        opened = {
+            name: dict(self._opened(name, *known[name])) for name in (*self.tools.names, NO_TOOL) if name in known
+        }
+        one = {text: both for texts in opened.values() for text, both in texts.items()}
+        several = self._said.answers("several") if self.form.parallel and self.form.opening else {}
+        if not several:
+            return one
+        (yes, usual), no = several["yes"], several["no"]
+        calls = {name: _openings(name, self.form)[0] for name in self.tools.names if name in opened}
+        begun = {name: (self.form.opening + text, *opened[name][text]) for name, text in calls.items()}
+        many = {text: (log + yes, rate + usual) for text, log, rate in begun.values()}
+        return {**{text: (log + no[0], rate + no[1]) for text, (log, rate) in one.items()}, **many}
 
     def _opened(self, name: str, log: float, rate: float) -> Iterator[tuple[str, tuple[float, float]]]:
         """Yield how a call of a tool begins, and how one that asks for what is missing does, each with its probability."""
@@ -117,7 +128,7 @@ class CallBias:
 
     def _ahead(self, so_far: str) -> tuple[Answers, str, bool]:
         """Return the texts that may be on their way, how much of them stands already, and whether they are copied."""
-        named = so_far.rstrip() in self._heads or len(so_far) >= self._longest
+        named = so_far.rstrip() in self._named or len(so_far) >= self._longest
         if not named and any(text.startswith(so_far) for text in self._names):
             return self._names, so_far, False
         start, head = max(((so_far.rfind(head), head) for head in self._heads), default=(-1, ""))

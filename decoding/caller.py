@@ -52,7 +52,7 @@ from schematune.schemas.errors import (
     TruncatedError,
 )
 from schematune.schemas.jsontext import JSON
-from schematune.schemas.pair import Message, Pair, said_in
+from schematune.schemas.pair import Message, Pair, heard_in, said_in
 from schematune.schemas.tool import ToolSet
 
 __all__ = ["Caller", "Request", "answers_of"]
@@ -236,15 +236,16 @@ class Caller(Calling):
         said: Any = {"request": said_in(messages), "now": (context or {}).get("now", "")}
         prefix = self._prefix(tokens, context, permit, tools) if self.cache_prefix else None
         limit, adapter = min(self.max_new_tokens, room), self.base.adapter
-        bias = self._bias(**said, tools=tools) if choice in ("auto", "required") else None
+        bias = self._bias(messages, said["now"], tools) if choice in ("auto", "required") else None
         asked = Asked(tools, choice, **said, tokens=tokens, prefix=prefix, limit=limit, adapter=adapter, bias=bias)
         grammar = self._grammar(asked) if self.constrained else None
         return replace(asked, grammar=grammar, milliseconds=(time.perf_counter() - start) * 1000)
 
-    def _bias(self, request: str, now: str, tools: ToolSet) -> CallBias | None:
+    def _bias(self, messages: Sequence[Message], now: str, tools: ToolSet) -> CallBias | None:
         reader = self.base.reader
         prior = self.adapter.prior if self.adapter is not None else AnyTool(reader, tools) if reader else None
-        return CallBias(prior, request, tools, self.base.renderer.form, self.base.tokenizer, now) if prior else None
+        heard = said_in(messages) if self.adapter is not None else heard_in(messages)  # a reader hears both sides
+        return CallBias(prior, heard, tools, self.base.renderer.form, self.base.tokenizer, now) if prior else None
 
     def _grammar(self, asked: Asked, cut: Cuts | None = None) -> Grammar:
         said: Any = {"request": asked.request, "now": asked.now, "cut": cut}

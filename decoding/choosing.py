@@ -14,15 +14,20 @@ from functools import lru_cache
 import numpy as np
 from rapidfuzz import fuzz
 
-from schematune.decoding.slots import Array, hashed, ids_of, stem, telling
+from schematune.decoding.slots import Array, hashed, ids_of, is_assent, stem, telling
 from schematune.schemas.lexicon import words_of
+from schematune.schemas.pair import REPLY
 from schematune.schemas.tool import Tool
 
-__all__ = ["tools_seen"]
+__all__ = ["several_seen", "tools_seen"]
 
 _ALIKE = 80
 """From what likeness, of 100, on a word counts as another misspelt."""
 
+_FEW = 6
+"""Words of a line that says little."""
+
+_WORDS = re.compile(r"[^\W\d_]+|\d+")
 _MOST = 60
 """Words of a request that are paired with those of names."""
 
@@ -44,18 +49,23 @@ def tools_seen(request: str, tools: Sequence[Tool]) -> list[Array]:
     >>> [len(one) > 3 for one in tools_seen("play a song", list(ToolSet([{"name": "play"}, {"name": "pay"}])))]
     [True, True]
     """
-    low = re.findall(r"[^\W\d_]+|\d+", request.lower())
+    lines = [line for line in request.lower().split("\n") if line[:1] != REPLY]
+    low = [word for line in lines for word in _WORDS.findall(line)]
     said = list(dict.fromkeys(stem(word) for word in low))[:_MOST]
+    now = list(dict.fromkeys(_WORDS.findall(lines[-1] if lines else "")))[:_MOST]
+    replies = [line for line in request.lower().split("\n") if line[:1] == REPLY]
+    heard = list(dict.fromkeys(_WORDS.findall(replies[-1] if replies else "")))[:_MOST]
     spoken = frozenset(said)
     known = [_words(tool.name, tool.description, tuple(tool.properties)) for tool in tools]
     shared = Counter(word for named, described, _ in known for word in {*named, *described})
     found = [[word for word in named if _stands(word, said)] for named, _, _ in known]
-    heard = [described & spoken for _, described, _ in known]
-    weights = [_weight(*words, shared) for words in zip(found, heard, strict=True)]
+    told_of = [described & spoken for _, described, _ in known]
+    weights = [_weight(*words, shared) for words in zip(found, told_of, strict=True)]
     best, numbers = max(weights, default=0.0), sum(word.isdigit() for word in low)
     ties = min(weights.count(best), 4)
-    words, rows = hashed([f"said {word}" for word in said]), []
-    for tool, hit, told, weight, (named, _, arguments) in zip(tools, found, heard, weights, known, strict=True):
+    lately = [f"{when} {stem(word)}" for when, some in (("now", now), ("heard", heard)) for word in some]
+    words, rows = hashed([*(f"said {word}" for word in said), *lately]), []
+    for tool, hit, told, weight, (named, _, arguments) in zip(tools, found, told_of, weights, known, strict=True):
         alone = sum(shared[word] == 1 for word in {*hit, *told})
         lacking = sum(_is_number(tool, name) for name in tool.required) > numbers
         marks = [
@@ -63,10 +73,51 @@ def tools_seen(request: str, tools: Sequence[Tool]) -> list[Array]:
             f"last{bool(hit) and hit[-1:] == list(named[-1:])}", f"described{min(len(told), 4)}",
             f"arguments{min(len(arguments & spoken), 4)}", f"listed{min(len(_listed(tool) & spoken), 3)}", f"alone{min(alone, 3)}", f"lacking{lacking}",
             f"best{weight >= best} {min(int(weight), 4)}", f"behind{min(int(2 * (best - weight)), 8)}", f"ties{ties}{weight >= best}",
+            *_lately("now", now, len(lines) > 1, named, tool), *_lately("heard", heard, bool(replies), named, tool),
         ]  # fmt: skip
         pairs = ids_of(hashed([f"name {word}" for word in named])[:, None], words[None, :])
         rows.append(np.concatenate([ids_of(hashed(["mark"]), hashed(marks)), pairs.ravel()]))
     return rows
+
+
+def several_seen(request: str, tool: Tool) -> Array:
+    """Return the buckets of a request as one that wants several calls, `tool`'s for one.
+
+    >>> tool = Tool("sail", "", {"properties": {"to": {"type": "string"}}})
+    >>> len(several_seen("to Rome and to Oslo", tool)) > len(several_seen("to Rome", tool))
+    True
+    """
+    line = next((one for one in reversed(request.split("\n")) if one[:1] != REPLY), "")
+    words = [stem(word) if not word.isdigit() else "#" for word in _WORDS.findall(line.lower())][:_MOST]
+    kinds = [schema.get("type") for schema in tool.properties.values() if isinstance(schema, dict)]
+    numbers = sum(word == "#" for word in words) - sum(kind in ("integer", "number") for kind in kinds)
+    lists = "array" in kinds
+    joined, commas = words.count("and"), line.count(",") + line.count(";")
+    named = sum(word in words for word in {stem(word) for word in words_of(tool.name)})
+    marks = [
+        "", f"and{min(joined, 4)}", f"commas{min(commas, 4)}", f"numbers{max(-3, min(4, numbers))}", f"ends{min(len(re.findall(r'[.?!] ', line)), 3)}",
+        f"words{min(len(words) // 5, 6)}", f"arguments{min(len(kinds), 6)}", f"and{min(joined, 3)} numbers{max(-2, min(3, numbers))}", f"named{min(named, 2)}",
+        f"talk{REPLY in request}", f"capitals{min(len(re.findall(r'[A-Z][a-z]+', line[1:])), 5)}",
+    ]  # fmt: skip
+    texts = [*marks, *words, *(f"{a} {b}" for a, b in zip(["<", *words], [*words, ">"], strict=True))]
+    crossed = [f"{text} {lists}" for text in texts]
+    return ids_of(hashed(["several"]), hashed(list(dict.fromkeys([*texts, *crossed]))))
+
+
+def _lately(when: str, words: Sequence[str], some: bool, named: Sequence[str], tool: Tool) -> list[str]:
+    """Return how much of a tool's name and choices is said in the last line of a conversation; nothing where it is no conversation."""
+    if not some:
+        return []
+    stems = frozenset(map(stem, words))
+    few = "assent" if is_assent(words) else len(words) < _FEW
+    hit = [word in stems for word in named]
+    listed = len(_listed(tool) & stems)
+    return [
+        f"{when} hit{sum(hit)} {few}",
+        f"{when} all{all(hit)} {few}",
+        f"{when} first{hit[:1]} {few}",
+        f"{when} listed{min(listed, 2)} {few}",
+    ]
 
 
 @lru_cache(maxsize=4096)

@@ -43,7 +43,7 @@ class Said(Protocol):
     """What one request says of the call that it wants."""
 
     def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
-        """Return what it says of a question (`"tool"`, `"missing"`, `"given"`, `"value"`); nothing where nothing is known of it."""
+        """Return what it says of a question (`"tool"`, `"several"`, `"missing"`, `"given"`, `"value"`); nothing where nothing is known of it."""
 
     def reading(self, tool: str) -> Reading | None:
         """Return what its words are to the arguments of a tool; None where none of them is copied."""

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from schematune.decoding.choosing import tools_seen
+from schematune.decoding.choosing import several_seen, tools_seen
 from schematune.decoding.prior import Answers, deflated, inflated
 from schematune.decoding.slots import SEEN, Array, slots_of, words_seen
 from schematune.decoding.tagger import MOST_WORDS, Reading, moves_of
@@ -24,10 +24,13 @@ from schematune.schemas.jsontext import JSON
 from schematune.schemas.spans import can_copy, units
 from schematune.schemas.tool import Tool, ToolSet
 
-__all__ = ["MOVES", "READER", "AnyTool", "Reader", "move_kinds"]
+__all__ = ["COLUMNS", "MOVES", "READER", "SEVERAL", "AnyTool", "Reader", "move_kinds"]
 
 READER = "reader.safetensors"
 """The file of a base's reader, in its folder."""
+
+COLUMNS = 4
+"""What a bucket weighs for: see `Reader`."""
 
 MOVES = 8
 """Kinds of moves from one word's state to the next one's."""
@@ -57,8 +60,8 @@ def move_kinds(states: int) -> Array:
 class Reader:
     """A linear model of requests beside tools.
 
-    `table` holds the weights, int8 of shape (buckets, 3): of a word that begins an argument's value (or is of none), of one that
-    goes on with it, and of a request for a tool; `scale`, float32 of shape (3), multiplies them. `moves`, float32 of shape (8),
+    `table` holds the weights, int8 of shape (buckets, 4): of a word that begins an argument's value (or is of none), of one that
+    goes on with it, of a request for a tool, and of one that wants several calls; `scale`, float32 of shape (4), multiplies them. `moves`, float32 of shape (8),
     weigh the kinds of moves.
     """
 
@@ -90,6 +93,11 @@ class Reader:
         ])  # fmt: skip
         return dict(zip((NO_TOOL, *tools.names), (logits - np.logaddexp.reduce(logits)).tolist(), strict=True))
 
+    def several(self, request: str, tool: Tool) -> float:
+        """Return how probable it is that a request wants several calls, where `tool` is the likeliest."""
+        ids = several_seen(request, tool)
+        return float(1 / (1 + np.exp(-self.table[ids, 3].sum(dtype=np.int64) * self.scale[3])))
+
     def save(self, folder: Path) -> None:
         """Write the reader into a base's folder; raises `OSError`."""
         from safetensors.numpy import save_file
@@ -106,9 +114,9 @@ class Reader:
         try:
             with safe_open(folder / READER, framework="numpy") as file:
                 packed, scale, moves = (file.get_tensor(name) for name in ("table", "scale", "moves"))
-            if scale.shape != (3,) or moves.shape != (MOVES,):
+            if scale.shape != (COLUMNS,) or moves.shape != (MOVES,):
                 raise ValueError("tables of the wrong shape")
-            return cls(inflated(packed, (SEEN, 3)), scale, moves)
+            return cls(inflated(packed, (SEEN, COLUMNS)), scale, moves)
         except (OSError, ValueError, SafetensorError) as error:
             raise ModelError(
                 f"the reader cannot be read: {error}", where=str(folder / READER), fix="copy the whole folder again"
@@ -122,8 +130,11 @@ class AnyTool:
     reader: Reader
     tools: ToolSet
     trust: ClassVar[float] = 3.0
-    doubt: ClassVar[float] = 4.0
+    doubt: ClassVar[float] = 3.0
     """How much surer than it is the reader must be that no tool is meant: people word what they want otherwise than the pairs it is fit to."""
+
+    sure: ClassVar[float] = 3.0
+    """How much the reader's choice among tools counts: a small base is sure of the wrong one."""
 
     needs: ClassVar[float] = 2.0
     """What it counts for a tool that its required arguments are said."""
@@ -139,8 +150,14 @@ _READ = 5
 _UNSAID = 0.1
 """The probability that a required argument is said has at least."""
 
+_LEAST_SEVERAL = 0.002
+"""The probability that a request wants several calls has at least."""
+
 _LEAST = 0.02
 """The probability that something is missing has at least."""
+
+SEVERAL = 0.12
+"""Share of the requests a reader is fit to that want several calls."""
 
 _ASKED = 0.13
 """Share of the mix's requests for a tool that leave out what it must be told."""
@@ -164,6 +181,8 @@ class _Said:
     def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
         if kind == "missing":
             return self._missing(tool)
+        if kind == "several":
+            return self._several()
         if kind != "tool":
             return {}
         logs = dict(self._logs)
@@ -172,8 +191,10 @@ class _Said:
         if len(logs) > 1:
             for name in self._likeliest:
                 logs[name] += AnyTool.needs * sum(math.log(max(one, _UNSAID)) for one in self._required(name).values())
-        share, total = some - _log_sum(logs), float(np.logaddexp(some, none))
+        among, total = _log_sum(logs), float(np.logaddexp(some, none))
         rate = math.log((1 - NOT_MEANT) / len(logs))
+        logs = {name: AnyTool.sure * (log - among) for name, log in logs.items()}
+        share = some - _log_sum(logs)
         found = {name: (log + share - total, rate) for name, log in logs.items()}
         return {**found, NO_TOOL: (none - total, math.log(NOT_MEANT))}
 
@@ -209,6 +230,17 @@ class _Said:
         return {
             "yes": (math.log(1 - said), math.log(_ASKED)),
             "no": (math.log(said), math.log(1 - _ASKED)),
+        }
+
+    def _several(self) -> Answers:
+        """Return how probable it is that a request wants several calls, and that it wants one."""
+        if not self.tools.names:
+            return {}
+        share = self.reader.several(self.request, self.tools[self._likeliest[0]])
+        share = min(max(share, _LEAST_SEVERAL), 1 - _LEAST_SEVERAL)
+        return {
+            "yes": (math.log(share), math.log(SEVERAL)),
+            "no": (math.log(1 - share), math.log(1 - SEVERAL)),
         }
 
     def reading(self, tool: str) -> Reading | None:

@@ -18,24 +18,36 @@ from schematune.schemas.described import form_of
 from schematune.schemas.gazetteer import kinds_of
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.lexicon import words_of
+from schematune.schemas.pair import REPLY
 from schematune.schemas.realistic import concept, in_state
 from schematune.schemas.roles import role_of
 from schematune.schemas.tool import Tool
 
-__all__ = ["SEEN", "Array", "Slot", "hashed", "ids_of", "kind_of", "slots_of", "stem", "telling", "words_seen"]
+__all__ = [
+    "SEEN",
+    "Array",
+    "Slot",
+    "hashed",
+    "ids_of",
+    "is_assent",
+    "kind_of",
+    "slots_of",
+    "stem",
+    "telling",
+    "words_seen",
+]
 
-SEEN = 2**18
+SEEN = 2**20
 """Buckets that features are hashed to."""
 
 _NEAR = (-4, -3, -2, -1, 0, 1, 2, 3)
 """Places around a word in which the words of an argument are looked for."""
 
-_ENDINGS = ("ies", "es", "s", "ing", "ed")
 _UNITS = {
     "kg": "kilogram", "g": "gram", "lb": "pound", "lbs": "pound", "km": "kilomet", "cm": "centimet", "mm": "millimet", "m": "met", "mi": "mil",
     "ft": "foot", "feet": "foot", "h": "hour", "hr": "hour", "hrs": "hour", "min": "minut", "mins": "minut", "s": "second", "sec": "second",
     "secs": "second", "%": "percent", "pct": "percent", "percentage": "percent", "$": "dollar", "usd": "dollar", "€": "euro", "eur": "euro",
-    "£": "pound", "°": "degre", "l": "lit", "ml": "millilit", "v": "volt", "w": "watt", "k": "kelvin", "c": "celsiu", "f": "fahrenheit",
+    "£": "pound", "°": "degre", "l": "lit", "ml": "millilit", "v": "volt", "w": "watt", "k": "kelvin", "c": "celsius", "f": "fahrenheit",
     "metre": "met", "meter": "met", "kilometre": "kilomet", "kilometer": "kilomet", "centimetre": "centimet", "centimeter": "centimet",
     "litre": "lit", "liter": "lit", "mile": "mil", "minute": "minut", "degree": "degre",
 }  # fmt: skip
@@ -44,18 +56,40 @@ _SAYS_NOTHING = frozenset(
     "the a an of to for in on and or is be by with your which that this it its as at from what are if can will must should when "
     "where who how value optional required default name string number integer date time type list user given".split()
 )
+_ASSENT = frozenset(
+    "yes yeah yep yup yea ya sure ok okay alright fine good great perfect nice cool lovely awesome excellent wonderful right correct exactly "
+    "indeed absolutely definitely certainly please do it that this s is was are sounds sound looks works work for me to with you i like love go "
+    "ahead thanks thank thankyou one no nope not now yet never mind nah so all very much will would be done just really and the a of course "
+    "then what want need am happy confirm confirmed agreed suits us they them let m ll d lot as well anything else".split()
+)
+"""Words that assent, thank and decline are made of."""
+
 _STOPS, _QUOTES = frozenset(".?!:"), frozenset('"\u201c\u201d')
 _ODD, _EVEN, _LAST = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xBF58476D1CE4E5B9))
 
 
+@lru_cache(maxsize=2**16)
 def stem(word: str) -> str:
     """Return a word without the commonest endings, a unit as what stands for it.
 
     >>> stem("boxes"), stem("booking"), stem("is"), stem("kg") == stem("kilograms"), stem("metres") == stem("m")
     ('box', 'book', 'is', True, True)
+    >>> stem("movies") == stem("movie"), stem("cities") == stem("city"), stem("planned") == stem("plans"), stem("riding") == stem("ride")
+    (True, True, True, True)
     """
-    bare = next((word[: -len(e)] for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= 3), word)
-    return _UNITS.get(word) or _UNITS.get(word.removesuffix("s"), bare)
+    return _UNITS.get(word) or _UNITS.get(word.removesuffix("s")) or _bare(word)
+
+
+def _bare(word: str) -> str:
+    if word.endswith("s") and len(word) > 3 and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for ending in ("ing", "ed"):
+        left = word.removesuffix(ending)
+        if left != word and len(left) > 2 and not word.endswith("eed") and set(left) & set("aeiouy"):
+            word = left[:-1] if left[-1] == left[-2] and left[-1] not in "lsz" else left
+            break
+    word = word[:-1] if word.endswith("e") and len(word) > 3 else word
+    return word[:-1] + "i" if word.endswith("y") and len(word) > 3 else word
 
 
 @lru_cache(maxsize=2**16)
@@ -66,6 +100,15 @@ def telling(text: str) -> frozenset[str]:
     ['box', 'sprocket']
     """
     return frozenset(stem(word) for word in re.findall(r"[a-z]+", text.lower()) if word not in _SAYS_NOTHING)
+
+
+def is_assent(words: Sequence[str]) -> bool:
+    """Tell whether a line's words, small letters, say no more than yes, no or thanks.
+
+    >>> is_assent("yes that sounds good".split()), is_assent("yes , in oslo".split())
+    (True, False)
+    """
+    return all(word in _ASSENT or not word[:1].isalnum() for word in words)
 
 
 @lru_cache(maxsize=2**17)
@@ -171,6 +214,7 @@ def words_seen(
             np.split(ids_of(nothing, flat), ends), _near_tool(stems, tool, owners, len(words)), strict=True
         )
     ]
+    named = frozenset(map(stem, words_of(tool.name)))
     numbers = [slot.name for slot in slots if slot.kind.startswith(("integer", "number"))]
     all_said = max(counted, default=-1) + 1 == len(numbers)
     inside: list[list[Array]] = [[] for _ in words]
@@ -179,7 +223,7 @@ def words_seen(
         turn = numbers.index(slot.name) if slot.name in numbers else None
         exact = _listed_at(words, slot)
         for place, (found, near) in enumerate(zip(crossed, _near_slot(stems, slot, owners, len(words)), strict=True)):
-            near += exact[place]
+            near += [*exact[place], *(["tool's"] if stems[place + 2] in named else ())]
             near += [] if turn is None else _in_turn(counted[place], turn, all_said)
             typed = [*near, *(f"{one} t{slot.kind}" for one in near)]
             inside[place].append(np.concatenate([found.ravel(), ids_of(beside, hashed(typed))]))
@@ -209,6 +253,10 @@ def _around(words: Sequence[str], lines: Sequence[int]) -> tuple[list[Array], li
     low, kinds = [word.lower() for word in words], [frozenset[str](), *kinds_of(words), frozenset[str]()]
     found, quoted, counted = [], False, list[int]()
     first = [place == 0 or lines[place - 1] != line for place, line in enumerate(lines)]
+    replies = {line for place, line in enumerate(lines) if first[place] and words[place] == REPLY}
+    own = sorted({line for line in lines if line not in replies})
+    agreed = {line: is_assent([word for word, at in zip(low, lines, strict=True) if at == line]) for line in set(lines)}
+    later = {line: sum(one > line for one in own) for line in set(lines)}
     ends = {line: place for place, line in enumerate(lines)}
 
     def near(place: int, off: int) -> str:
@@ -227,7 +275,7 @@ def _around(words: Sequence[str], lines: Sequence[int]) -> tuple[list[Array], li
         grams = [
             "", f"0{low[place]}", f"b{near(place, -1)}", f"a{near(place, 1)}", f"c{near(place, -2)}", f"d{near(place, 2)}",
             f"i{begins}{shape_of(word)}", f"k{low[place][-3:]}", f"P{min(place - begun, 3)}", f"L{min(ends[lines[place]] - place, 3)}", f"Q{quoted}",
-            f"Y{min(lines[-1] - lines[place], 3)}",
+            f"Y{min(later[lines[place]], 3)}", f"A{low[place] in _ASSENT}{agreed[lines[place]]}", *([f"R{min(later[lines[place]], 3)}"] if lines[place] in replies else ()),
             *(f"{part}{kind}" for part, some in zip("lmn", kinds[place : place + 3], strict=True) for kind in sorted(some)),
         ]  # fmt: skip
         found.append(hashed(grams))

@@ -17,12 +17,56 @@ from schematune.schemas.jsontext import JSON, digest
 from schematune.schemas.rows import read_rows, write_rows
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["Evidence", "Message", "Pair", "Pairs", "Split", "read_examples", "said_in"]
+__all__ = [
+    "REPLY",
+    "Evidence",
+    "Message",
+    "Pair",
+    "Pairs",
+    "Split",
+    "heard_in",
+    "heard_turns",
+    "read_examples",
+    "said_in",
+]
 
 Message = Mapping[str, Any]
 """An OpenAI chat message: `role` and `content`, and for tool turns `tool_calls` or `tool_call_id`."""
 
 Split = Literal["train", "dev", "test"]
+
+
+REPLY = "\u2039"
+"""What the lines of an assistant begin with in `heard_in`."""
+
+_REPLIES = 2
+
+
+def heard_turns(messages: Sequence[Message]) -> list[tuple[bool, str]]:
+    """Return what the user said and, between it, the assistant's last two replies: whether each is one, and its text.
+
+    A reply is one line that begins with `REPLY`.
+    """
+    last = [n for n, message in enumerate(messages) if message.get("role") == "assistant"][-_REPLIES:]
+    turns = list[tuple[bool, str]]()
+    for number, message in enumerate(messages):
+        text = message.get("content")
+        if isinstance(text, str) and message.get("role") == "user":
+            turns.append((False, text))
+        elif isinstance(text, str) and number in last and text.strip():
+            turns.append((True, f"{REPLY} {' '.join(text.split())}"))
+    return turns
+
+
+def heard_in(messages: Sequence[Message]) -> str:
+    """Return what `said_in` does with the assistant's last two replies between it, each in a line that begins with `REPLY`.
+
+    >>> print(heard_in([{"role": "user", "content": "a table"}, {"role": "assistant", "content": "When?"}, {"role": "user", "content": "at nine"}]))
+    a table
+    \u2039 When?
+    at nine
+    """
+    return "\n".join(text for _, text in heard_turns(messages))
 
 
 def said_in(messages: Sequence[Message]) -> str:

@@ -247,4 +247,13 @@ def _words() -> dict[str, tuple[int, ...]]:
     }
     for unit in ("dozen", "million", "billion"):
         words |= {f"{number_words(count)} {unit}": (count * _TIMES[unit],) for count in range(1, 100)}
-    return words | {"a million": (10**6,), "half a million": (500_000,), "half a dozen": (6,), "a dozen": (12,), "dozen": (12,), "a couple": (2,), "a hundred": (100,), "a thousand": (1000,)}
+    return words | {
+        "a million": (10**6,),
+        "half a million": (500_000,),
+        "half a dozen": (6,),
+        "a dozen": (12,),
+        "dozen": (12,),
+        "a couple": (2,),
+        "a hundred": (100,),
+        "a thousand": (1000,),
+    }

@@ -1,6 +1,7 @@
 """The prior of the tools: fit to pairs, saved with the adapter, leaning the choice of a tool and nothing else."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -336,3 +337,37 @@ def test_numbers_take_words_and_are_written_to_their_end(tiny_loaded: Loaded) ->
         assert lean[token(second)] > lean[token(first)] + 1  # the words of `a` are taken
     assert leans("divide 84 by 3", '"a":8')[token("4")] > leans("divide 8 by 3", '"a":8')[token("4")]
     assert leans("divide 8 by 3", '"a":8')[token(',"')] > leans("divide 84 by 3", '"a":8')[token(',"')] + 1
+
+
+@dataclass(frozen=True)
+class Often:
+    """Says of every request that it wants `divide`, and with what probability several calls."""
+
+    several: float
+    trust: float = 1.0
+
+    def about(self, request: str) -> "Often":
+        return self
+
+    def answers(self, kind: str, tool: str = "", argument: str = "") -> dict[str, tuple[float, float]]:
+        if kind == "tool":
+            return {"divide": (math.log(0.8), math.log(0.4)), "no_tool": (math.log(0.2), math.log(0.6))}
+        share = {"yes": self.several, "no": 1 - self.several} if kind == "several" else {}
+        return {name: (math.log(value), math.log(0.5)) for name, value in share.items()}
+
+    def reading(self, tool: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.9, 0.99])
+def test_several_calls_lean_by_what_is_said_of_them(share: float, tiny_loaded: Loaded) -> None:
+    """One call is `divide` or none, several are of `divide`: 0.8 of what the request says, 0.4 of what is usual."""
+    tools, base = ToolSet([{"name": "divide"}, {"name": "add"}]), tiny_loaded("builtin")
+    form, tokenizer, logits = base.renderer.form, base.tokenizer, torch.zeros(len(base.tokenizer))
+    bias = CallBias(Often(share), "x", tools, form, tokenizer)
+    calls = [Call("divide", {})]
+    one, many = (tokenizer.encode(form.write(some), add_special_tokens=False)[0] for some in (calls, calls * 2))
+    leant = bias([], logits)
+    assert leant is not None
+    assert float(leant[many] - leant[one]) == pytest.approx(math.log(share * 0.8 / 0.4 / (1 - share)), abs=1e-4)
+    assert bias(tokenizer.encode(form.write(calls * 2), add_special_tokens=False)[:-8], logits) is None

@@ -25,13 +25,14 @@ from schematune.schemas.call import NO_TOOL, Call
 from schematune.schemas.errors import ModelError
 from schematune.schemas.invent import invent_tools, tool_set
 from schematune.schemas.meaning import meanings
-from schematune.schemas.pair import Pair
+from schematune.schemas.pair import REPLY, Evidence, Pair, heard_in
 from schematune.schemas.sayings import sayings
 from schematune.schemas.spans import units
 from schematune.schemas.synthesize import synthesize
 from schematune.schemas.tool import ToolSet
 from schematune.schemas.values import Sampler
 from schematune.trainer.corpus import Sources
+from schematune.trainer.hearing import heard_of
 from schematune.trainer.reader import fit_reader, main, row_of, states_of
 
 Loaded = Callable[[str], Base]
@@ -69,11 +70,11 @@ def test_it_reads_tools_that_it_never_saw(reader: Reader) -> None:
         row = row_of(pair, invented)
         if row is None:
             continue
-        logs = reader.chosen(pair.said, invented)
+        logs = reader.chosen(heard_in(pair.messages), invented)
         assert sum(np.exp(list(logs.values()))) == pytest.approx(1.0)
         many, chosen = many + 1, chosen + (max(logs, key=lambda n: logs[n]) == invented.names[row.right])
         if any(row.states):
-            reading = reader.read(invented[pair.calls[0].name], pair.said)
+            reading = reader.read(invented[pair.calls[0].name], heard_in(pair.messages))
             assert reading is not None and len(reading.best()) == len(row.states)
             known, right = known + 1, right + (reading.best() == row.states)
     assert chosen / many > 0.8  # a guess among six is right once in six
@@ -303,3 +304,64 @@ def test_what_it_learns_from_is_the_same_in_every_process(tmp_path: Path) -> Non
         for seed in ("1", "2")
     ]  # fmt: skip
     assert told[0] == told[1]
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_both_sides_are_heard_and_evidence_keeps_its_words(seed: int) -> None:
+    tools = tool_set(invent_tools(random.Random(seed), 4))
+    talks = 0
+    for pair in synthesize(tools, 12, seed=seed, dev=0, test=0):
+        heard, evidence = heard_of(pair)
+        own = "\n".join(line for line in heard.split("\n") if not line.startswith(REPLY))
+        assert own == pair.said
+        talks += len(pair.messages) > 1
+        for before, after in zip(pair.evidence, evidence, strict=True):
+            assert before.path == after.path
+            if before.start >= 0:
+                assert heard[after.start : after.end] == pair.said[before.start : before.end]
+            elif after.start >= 0:
+                assert before.rule == "offered" and heard[: after.start].rsplit("\n", 1)[-1].startswith(REPLY)
+    assert talks < 12
+
+
+def test_the_last_two_replies_are_heard_and_a_value_that_was_offered_is_found() -> None:
+    turns = [("user", "a song"), ("assistant", "One."), ("user", "no"), ("assistant", "Two\nor three?"), ("user", "hm"),
+             ("assistant", "Hey Jude?"), ("user", "yes")]  # fmt: skip
+    pair = Pair(
+        tuple({"role": role, "content": text} for role, text in turns),
+        (Call("play", {"song": "Hey Jude"}),),
+        evidence=(Evidence("0.song", "offered"),),
+    )
+    heard, [item] = heard_of(pair)
+    assert heard.split("\n") == ["a song", "no", f"{REPLY} Two or three?", "hm", f"{REPLY} Hey Jude?", "yes"]
+    assert heard[item.start : item.end] == "Hey Jude"
+    [tool] = ToolSet({"name": "play", "parameters": {"properties": {"song": {"type": "string"}}}})
+    row = row_of(pair, ToolSet(tool.openai()))
+    assert row is not None and row.states.count(1) == row.states.count(2) == 1
+
+
+def test_the_parts_of_a_list_that_stand_apart_are_not_learnt_from() -> None:
+    [tool] = ToolSet(
+        {"name": "buy", "parameters": {"properties": {"things": {"type": "array", "items": {"type": "string"}}}}}
+    )
+    for text, learnt in (("buy milk, rice and tea", True), ("buy milk now and for Zoe rice", False)):
+        things = [thing for thing in ("milk", "rice", "tea") if thing in text]
+        at = [text.index(thing) for thing in things]
+        evidence = tuple(
+            Evidence("0.things", "span", start, start + len(thing)) for start, thing in zip(at, things, strict=True)
+        )
+        pair = Pair.of(text, [Call("buy", {"things": things})], evidence=evidence)
+        assert (states_of(pair, tool, units(text)) is not None) == learnt
+
+
+def test_it_tells_one_call_from_several(reader: Reader) -> None:
+    """By invented tools of another seed; what is said of several is on the whole the likelier."""
+    invented = tool_set(invent_tools(random.Random(78), 6))
+    shares: dict[bool, list[float]] = {True: [], False: []}
+    for pair in synthesize(invented, 200, seed=5, dev=0, test=0):
+        if pair.calls[0].name in invented:
+            share = reader.several(heard_in(pair.messages), invented[pair.calls[0].name])
+            shares[len(pair.calls) > 1].append(share)
+    assert min(map(len, shares.values())) > 5
+    assert np.mean(shares[True]) > 2 * np.mean(shares[False])

@@ -79,7 +79,10 @@ def test_only_plain_dates_and_times_can_be_said() -> None:
     assert not can_say(True)
 
 
-@given(st.integers(-(10**7), 10**7), st.sampled_from(("it is {} today", "{}", "x = {}, right?", "between ({} and that)", "minus? no: {}")))
+@given(
+    st.integers(-(10**7), 10**7),
+    st.sampled_from(("it is {} today", "{}", "x = {}, right?", "between ({} and that)", "minus? no: {}")),
+)
 def test_numbers_keep_their_signs(number: int, text: str) -> None:
     assert said_values({"type": "integer"}, text.format(number)) == [number]
 

@@ -4,12 +4,13 @@ Reads the pairs that the base is trained on (`schematune.trainer.corpus`), each 
 `schematune.decoding.reader` by stochastic gradients (Adam, Kingma and Ba 2015): of the conditional random field by its likelihood, of
 the choice among tools by cross entropy. Pairs of invented tools from another seed are held out. The same seed gives the same
 reader. Prints one JSON object last: the pairs read, and for those held out the shares of requests whose values are all found where
-they are said, and whose tool is chosen.
+they are said, whose tool is chosen, and of which it is told whether they want several calls.
 """
 
 import argparse
 import json
 import random
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,15 +22,16 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from schematune.decoding.choosing import tools_seen
+from schematune.decoding.choosing import several_seen, tools_seen
 from schematune.decoding.reader import MOST_SLOTS, MOVES, NOT_MEANT, Reader, move_kinds
 from schematune.decoding.slots import SEEN, slots_of, words_seen
 from schematune.schemas.call import ASK
 from schematune.schemas.errors import SchematuneError
-from schematune.schemas.pair import Pair
+from schematune.schemas.pair import Evidence, Pair, heard_in
 from schematune.schemas.spans import places, units
 from schematune.schemas.tool import Tool, ToolSet
 from schematune.trainer.corpus import Corpus, Sources
+from schematune.trainer.hearing import heard_of
 from schematune.trainer.retelling import Told, retold
 from schematune.trainer.tagger import marked
 
@@ -41,7 +43,7 @@ ROWS = 48
 HELD_OUT = 400
 """Requests that are held out."""
 
-_LONGEST = 120
+_LONGEST = 160
 _RATE = 0.01
 _IN_ORDER = 0.35
 """Share of the tools that list their arguments in the order in which they are said."""
@@ -50,6 +52,7 @@ _KEPT = 60
 """Tool sets that are kept to stand beside the requests of others."""
 
 _NEVER = -1e4
+_LISTED = re.compile(r"\W*(?:\b(?:and|or|plus|then|also|as well as)\b)?\W*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,35 +60,42 @@ class Row:
     """A request beside tools: the buckets of each tool, which is right (-1: none); and where its call is read, of each word.
 
     `words` holds for each word its buckets as one of no argument, then as one of each argument; `states` what it is.
+    `many` are the buckets of a request that wants a call or several, and whether it wants `several`.
     """
 
     tools: list[np.ndarray]
     right: int
     words: list[list[np.ndarray]]
     states: list[int]
+    many: np.ndarray | None = None
+    several: bool = False
 
 
 def row_of(pair: Pair, tools: ToolSet, rng: random.Random | None = None) -> Row | None:
-    """Return a pair of one call as a row to learn from; None where it is no such pair.
+    """Return a pair as a row to learn from, one of several calls without its words; None where no tool is called.
 
     With a random state, told as somebody may type it, and in part with the tool's arguments in the order in which they are said.
     """
-    if len(pair.calls) != 1:
-        return None
     call, wanted = pair.calls[0], _wanted(pair)
     if wanted not in tools:
         return None
-    told = Told(pair.said, 0) if rng is None else retold(pair.said, rng)
-    words, found, spans = list[list[np.ndarray]](), units(pair.said), units(told.text)
+    heard, evidence = heard_of(pair)
+    told = Told(heard, 0) if rng is None else retold(heard, rng)
+    words, found, spans = list[list[np.ndarray]](), units(heard), units(told.text)
+    seen, right = tools_seen(told.text, list(tools)), tools.names.index(wanted)
+    if len(pair.calls) > 1:
+        same = all(other.name == call.name for other in pair.calls)
+        return Row(seen if same else [], right, [], [], several_seen(told.text, tools[wanted]), several=True)
+    many = several_seen(told.text, tools[wanted])
     tool = tools[call.name] if call.name in tools else None
     if tool is not None and rng is not None and rng.random() < _IN_ORDER:
-        tool = _in_order(tool, pair)
+        tool = _in_order(tool, evidence)
     states = _states(pair, tool, found) if tool is not None else []
     if tool is not None and states and len(spans) == len(found) + told.added:
         states = states + [0] * told.added
         outside, inside = words_seen(told.text, spans, tool, slots_of(tool))
         words = [[nothing, *some] for nothing, some in zip(outside, inside, strict=True)]
-    return Row(tools_seen(told.text, list(tools)), tools.names.index(wanted), words, states if words else [])
+    return Row(seen, right, words, states if words else [], many)
 
 
 def unfit(pair: Pair, tools: ToolSet, others: ToolSet, rng: random.Random) -> Row | None:
@@ -95,15 +105,13 @@ def unfit(pair: Pair, tools: ToolSet, others: ToolSet, rng: random.Random) -> Ro
     if len(pair.calls) != 1 or _wanted(pair) not in tools or not kept:
         return None
     some = rng.sample(kept, min(len(kept), rng.choice((1, 1, 2, 3, 5, 8))))
-    return Row(tools_seen(retold(pair.said, rng).text, some), -1, [], [])
+    return Row(tools_seen(retold(heard_in(pair.messages), rng).text, some), -1, [], [])
 
 
-def _in_order(tool: Tool, pair: Pair) -> Tool:
-    """Return a tool with its arguments in the order in which a pair says them, those that it does not say last."""
-    said = {
-        item.path.split(".")[1]: item.start for item in reversed(pair.evidence) if item.start >= 0 and "." in item.path
-    }
-    names = sorted(tool.properties, key=lambda name: said.get(name, len(pair.said)))
+def _in_order(tool: Tool, evidence: Sequence[Evidence]) -> Tool:
+    """Return a tool with its arguments in the order in which they are said, those that are not said last."""
+    said = {item.path.split(".")[1]: item.start for item in reversed(evidence) if item.start >= 0 and "." in item.path}
+    names = sorted(tool.properties, key=lambda name: said.get(name, 10**6))
     return replace(tool, parameters={**tool.parameters, "properties": {name: tool.properties[name] for name in names}})
 
 
@@ -131,16 +139,19 @@ def states_of(pair: Pair, tool: Tool, words: Sequence[tuple[int, int]]) -> list[
     [0, 1, 2, 0]
     """
     names, call, spans = list(tool.properties), pair.calls[0], dict[str, tuple[int, int]]()
+    heard, evidence = heard_of(pair)
     if not 0 < len(names) <= MOST_SLOTS:
         return None
-    for item in pair.evidence:
+    for item in sorted(evidence, key=lambda item: item.start):
         name = item.path.split(".")[1]
         if item.start >= 0 and name in names:
-            start, end = spans.get(name, (item.start, item.end))
-            spans[name] = min(start, item.start), max(end, item.end)
+            start, end = spans.get(name, (item.start, item.start))
+            if not _LISTED.fullmatch(heard[end : item.start]):
+                return None  # the parts of a list stand apart
+            spans[name] = start, max(end, item.end)
     for name, value in call.arguments.items():
         if name in names and name not in spans and isinstance(value, str):
-            place = next(places(value, pair.said), None)
+            place = next(places(value, heard), None)
             if place is None and not pair.evidence:
                 return None
             spans.update({name: place} if place else {})
@@ -167,14 +178,16 @@ class _Weights:
     def __init__(self) -> None:
         self.words = torch.zeros(SEEN, 2, requires_grad=True)
         self.tools = torch.zeros(SEEN, 1, requires_grad=True)
+        self.many = torch.zeros(SEEN, 1, requires_grad=True)
         self.moves = torch.zeros(MOVES, requires_grad=True)
-        self.sparse = torch.optim.SparseAdam([self.words, self.tools], lr=_RATE)
+        self.sparse = torch.optim.SparseAdam([self.words, self.tools, self.many], lr=_RATE)
         self.dense = torch.optim.Adam([self.moves], lr=_RATE)
 
     def step(self, batch: Sequence[Row], rate: float) -> float:
         for group in (*self.sparse.param_groups, *self.dense.param_groups):
             group["lr"] = rate
-        loss = self._choice(batch) + self._spans([row for row in batch if row.states])
+        loss = self._choice([row for row in batch if row.tools]) + self._spans([row for row in batch if row.states])
+        loss = loss + self._several([row for row in batch if row.many is not None])
         self.sparse.zero_grad()
         self.dense.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -189,6 +202,11 @@ class _Weights:
         logits = torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True, padding_value=_NEVER)
         logits = torch.cat([torch.zeros(len(batch), 1), logits], dim=1)  # none of them
         return functional.cross_entropy(logits, torch.tensor([row.right + 1 for row in batch]))
+
+    def _several(self, batch: Sequence[Row]) -> torch.Tensor:
+        """Return the cross entropy of one call or several."""
+        logits = _sums(self.many, [row.many for row in batch if row.many is not None])[:, 0]
+        return functional.binary_cross_entropy_with_logits(logits, torch.tensor([float(row.several) for row in batch]))
 
     def _spans(self, batch: Sequence[Row]) -> torch.Tensor:
         """Return the negative log-likelihood of the states of words, a row's share of it."""
@@ -227,7 +245,7 @@ class _Weights:
 
     def kept(self) -> Reader:
         """Return the reader with the weights to 8 bits."""
-        every = torch.cat([self.words, self.tools], dim=1).detach()
+        every = torch.cat([self.words, self.tools, self.many], dim=1).detach()
         scale = every.abs().amax(dim=0).clamp_min(1e-12) / 127
         table = (every / scale).round().to(torch.int8).numpy()
         return Reader(table, scale.numpy(), self.moves.detach().numpy().copy())
@@ -257,7 +275,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        sources = Sources.read(options.tools, options.people, options.avoid)
+        sources = Sources.read(options.tools, options.people, options.avoid, options.written)
         reader = fit_reader(sources, steps=options.steps, seed=options.seed, progress=not options.quiet)
         reader.save(options.out)
     except (SchematuneError, OSError) as error:
@@ -269,23 +287,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _judged(reader: Reader) -> dict[str, float]:
     """Return how much of what is held out a reader finds."""
-    right = spans = chosen = many = 0
+    right = spans = chosen = many = counted = called = 0
     for block in Corpus(Sources(), seed=999_999):
         for pair in block.pairs:
-            if len(pair.calls) != 1 or _wanted(pair) not in block.tools:
+            if _wanted(pair) not in block.tools:
                 continue
-            logs = reader.chosen(pair.said, block.tools)
+            heard = heard_in(pair.messages)
+            called += 1
+            counted += (reader.several(heard, block.tools[_wanted(pair)]) > 0.5) == (len(pair.calls) > 1)
+            if len(pair.calls) != 1:
+                continue
+            logs = reader.chosen(heard, block.tools)
             many += 1
             chosen += max(logs, key=lambda name: logs[name]) == _wanted(pair)
             name = pair.calls[0].name
             tool = block.tools[name] if name in block.tools else None
-            if tool is not None and (states := _states(pair, tool, units(pair.said))):
-                reading = reader.read(tool, pair.said)
+            if tool is not None and (states := _states(pair, tool, units(heard))):
+                reading = reader.read(tool, heard)
                 spans += 1
                 right += reading is not None and reading.best() == states
         if many >= HELD_OUT:
             break
-    return {"spans": round(right / spans, 4), "tools": round(chosen / many, 4)}
+    shares = {"spans": right / spans, "tools": chosen / many, "several": counted / called}
+    return {name: round(share, 4) for name, share in shares.items()}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -311,6 +335,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="cases to be scored on: their requests are left out",
     )
+    add("--written", type=Path, metavar="DIR", help="folder of requests written for the project (trainer/written)")
     add("--steps", type=int, default=2500, metavar="N", help=f"steps, {ROWS} pairs each (2500)")
     add("--seed", type=int, default=7, help="seed of the pairs (7)")
     add("--quiet", action="store_true", help="no progress bar")
