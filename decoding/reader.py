@@ -130,8 +130,11 @@ class AnyTool:
     reader: Reader
     tools: ToolSet
     trust: ClassVar[float] = 3.0
-    doubt: ClassVar[float] = 3.0
+    doubt: ClassVar[float] = 2.0
     """How much surer than it is the reader must be that no tool is meant: people word what they want otherwise than the pairs it is fit to."""
+
+    alone: ClassVar[float] = 2.0
+    """How much surer than it is the reader must be that several calls are wanted: two numbers joined by "and" may be one call's."""
 
     sure: ClassVar[float] = 3.0
     """How much the reader's choice among tools counts: a small base is sure of the wrong one."""
@@ -237,6 +240,7 @@ class _Said:
         if not self.tools.names:
             return {}
         share = self.reader.several(self.request, self.tools[self._likeliest[0]])
+        share = share / (share + math.exp(AnyTool.alone) * (1 - share))
         share = min(max(share, _LEAST_SEVERAL), 1 - _LEAST_SEVERAL)
         return {
             "yes": (math.log(share), math.log(SEVERAL)),

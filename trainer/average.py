@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from schematune.schemas.errors import ModelError, SchematuneError
 
@@ -24,20 +25,12 @@ def average(bases: Sequence[Path], out: Path) -> Path:
     their tokenizer, where there are fewer than two, or where `out` is there already; `OSError`.
     """
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     if len(bases) < 2 or out.exists():
         what, where = ("fewer than two bases", "--bases") if len(bases) < 2 else ("is there already", str(out))
         raise ModelError(what, where=where, fix="name two or more" if len(bases) < 2 else "another --out, or remove it")
-    missing = [
-        str(base / name)
-        for base in bases
-        for name in ("model.safetensors", "tokenizer.json")
-        if not (base / name).exists()
-    ]
-    if missing:
-        raise ModelError("no such file", where=missing[0], fix="give folders of finished bases, weights in one file")
-    loaded = [load_file(base / "model.safetensors") for base in bases]
+    loaded = [_weights(base) for base in bases]
     for base, weights in zip(bases, loaded, strict=True):
         alike = {name: tensor.shape for name, tensor in weights.items()} == {n: t.shape for n, t in loaded[-1].items()}
         same = (base / "tokenizer.json").read_bytes() == (bases[-1] / "tokenizer.json").read_bytes()
@@ -51,7 +44,7 @@ def average(bases: Sequence[Path], out: Path) -> Path:
     }
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(bases[-1], part)
+    shutil.copytree(bases[-1], part, ignore=shutil.ignore_patterns("model*.safetensors*"))
     save_file(means, part / "model.safetensors", metadata={"format": "pt"})
     recipe = part / "recipe.json"
     if recipe.exists():
@@ -62,6 +55,17 @@ def average(bases: Sequence[Path], out: Path) -> Path:
         recipe.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     part.rename(out)
     return out
+
+
+def _weights(base: Path) -> dict[str, Any]:
+    """Return the weights of a base, in one file or in several."""
+    from safetensors.torch import load_file
+
+    files = sorted(base.glob("model*.safetensors"))
+    if not files or not (base / "tokenizer.json").exists():
+        name = "tokenizer.json" if files else "model.safetensors"
+        raise ModelError("no such file", where=str(base / name), fix="give folders of finished bases")
+    return {name: tensor for file in files for name, tensor in load_file(file).items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
