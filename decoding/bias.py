@@ -81,11 +81,13 @@ class CallBias:
         several = self._said.answers("several") if self.form.parallel and self.form.opening else {}
         if not several:
             return one
-        (yes, usual), no = several["yes"], several["no"]
-        calls = {name: _openings(name, self.form)[0] for name in self.tools.names if name in opened}
-        begun = {name: (self.form.opening + text, *opened[name][text]) for name, text in calls.items()}
-        many = {text: (log + yes, rate + usual) for text, log, rate in begun.values()}
-        return {**{text: (log + no[0], rate + no[1]) for text, (log, rate) in one.items()}, **many}
+        calls = [_openings(name, self.form)[0] for name in self.tools.names if name in opened]
+        many = {self.form.opening + text: one[text] for text in calls}
+        return {
+            text: (log + several[answer][0], rate + several[answer][1])
+            for answer, texts in (("no", one), ("yes", many))
+            for text, (log, rate) in texts.items()
+        }
 
     def _opened(self, name: str, log: float, rate: float) -> Iterator[tuple[str, tuple[float, float]]]:
         """Yield how a call of a tool begins, and how one that asks for what is missing does, each with its probability."""

@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -49,12 +50,11 @@ def tools_seen(request: str, tools: Sequence[Tool]) -> list[Array]:
     >>> [len(one) > 3 for one in tools_seen("play a song", list(ToolSet([{"name": "play"}, {"name": "pay"}])))]
     [True, True]
     """
-    lines = [line for line in request.lower().split("\n") if line[:1] != REPLY]
+    lines, replies = _sides(request.lower())
     low = [word for line in lines for word in _WORDS.findall(line)]
     said = list(dict.fromkeys(stem(word) for word in low))[:_MOST]
-    now = list(dict.fromkeys(_WORDS.findall(lines[-1] if lines else "")))[:_MOST]
-    replies = [line for line in request.lower().split("\n") if line[:1] == REPLY]
-    heard = list(dict.fromkeys(_WORDS.findall(replies[-1] if replies else "")))[:_MOST]
+    last = [_Last.of(when, some) for when, some in (("now", lines), ("heard", replies))]
+    talks = [one for one, is_said in zip(last, (len(lines) > 1, bool(replies)), strict=True) if is_said]
     spoken = frozenset(said)
     known = [_words(tool.name, tool.description, tuple(tool.properties)) for tool in tools]
     shared = Counter(word for named, described, _ in known for word in {*named, *described})
@@ -63,8 +63,8 @@ def tools_seen(request: str, tools: Sequence[Tool]) -> list[Array]:
     weights = [_weight(*words, shared) for words in zip(found, told_of, strict=True)]
     best, numbers = max(weights, default=0.0), sum(word.isdigit() for word in low)
     ties = min(weights.count(best), 4)
-    lately = [f"{when} {stem(word)}" for when, some in (("now", now), ("heard", heard)) for word in some]
-    words, rows = hashed([*(f"said {word}" for word in said), *lately]), []
+    words = hashed([*(f"said {word}" for word in said), *(f"{one.when} {word}" for one in last for word in one.stems)])
+    rows = list[Array]()
     for tool, hit, told, weight, (named, _, arguments) in zip(tools, found, told_of, weights, known, strict=True):
         alone = sum(shared[word] == 1 for word in {*hit, *told})
         lacking = sum(_is_number(tool, name) for name in tool.required) > numbers
@@ -73,7 +73,7 @@ def tools_seen(request: str, tools: Sequence[Tool]) -> list[Array]:
             f"last{bool(hit) and hit[-1:] == list(named[-1:])}", f"described{min(len(told), 4)}",
             f"arguments{min(len(arguments & spoken), 4)}", f"listed{min(len(_listed(tool) & spoken), 3)}", f"alone{min(alone, 3)}", f"lacking{lacking}",
             f"best{weight >= best} {min(int(weight), 4)}", f"behind{min(int(2 * (best - weight)), 8)}", f"ties{ties}{weight >= best}",
-            *_lately("now", now, len(lines) > 1, named, tool), *_lately("heard", heard, bool(replies), named, tool),
+            *(mark for one in talks for mark in one.marks(named, tool)),
         ]  # fmt: skip
         pairs = ids_of(hashed([f"name {word}" for word in named])[:, None], words[None, :])
         rows.append(np.concatenate([ids_of(hashed(["mark"]), hashed(marks)), pairs.ravel()]))
@@ -87,7 +87,8 @@ def several_seen(request: str, tool: Tool) -> Array:
     >>> len(several_seen("to Rome and to Oslo", tool)) > len(several_seen("to Rome", tool))
     True
     """
-    line = next((one for one in reversed(request.split("\n")) if one[:1] != REPLY), "")
+    lines, _ = _sides(request)
+    line = lines[-1] if lines else ""
     words = [stem(word) if not word.isdigit() else "#" for word in _WORDS.findall(line.lower())][:_MOST]
     kinds = [schema.get("type") for schema in tool.properties.values() if isinstance(schema, dict)]
     numbers = sum(word == "#" for word in words) - sum(kind in ("integer", "number") for kind in kinds)
@@ -104,20 +105,31 @@ def several_seen(request: str, tool: Tool) -> Array:
     return ids_of(hashed(["several"]), hashed(list(dict.fromkeys([*texts, *crossed]))))
 
 
-def _lately(when: str, words: Sequence[str], some: bool, named: Sequence[str], tool: Tool) -> list[str]:
-    """Return how much of a tool's name and choices is said in the last line of a conversation; nothing where it is no conversation."""
-    if not some:
-        return []
-    stems = frozenset(map(stem, words))
-    few = "assent" if is_assent(words) else len(words) < _FEW
-    hit = [word in stems for word in named]
-    listed = len(_listed(tool) & stems)
-    return [
-        f"{when} hit{sum(hit)} {few}",
-        f"{when} all{all(hit)} {few}",
-        f"{when} first{hit[:1]} {few}",
-        f"{when} listed{min(listed, 2)} {few}",
-    ]
+def _sides(request: str) -> tuple[list[str], list[str]]:
+    """Return the lines of the user's in what is heard of a conversation, and the assistant's."""
+    lines = request.split("\n")
+    return [line for line in lines if line[:1] != REPLY], [line for line in lines if line[:1] == REPLY]
+
+
+@dataclass(frozen=True)
+class _Last:
+    """The last line of one side, small letters: the stems of its words, and whether it is mere assent, or short."""
+
+    when: str
+    stems: tuple[str, ...]
+    kind: str
+
+    @classmethod
+    def of(cls, when: str, lines: Sequence[str]) -> "_Last":
+        words = list(dict.fromkeys(_WORDS.findall(lines[-1] if lines else "")))[:_MOST]
+        return cls(when, tuple(map(stem, words)), "assent" if is_assent(words) else str(len(words) < _FEW))
+
+    def marks(self, named: Sequence[str], tool: Tool) -> list[str]:
+        """Return how much of a tool's name and choices it says."""
+        hit = [word in self.stems for word in named]
+        listed = len(_listed(tool).intersection(self.stems))
+        marks = f"hit{sum(hit)}", f"all{all(hit)}", f"first{hit[:1]}", f"listed{min(listed, 2)}"
+        return [f"{self.when} {mark} {self.kind}" for mark in marks]
 
 
 @lru_cache(maxsize=4096)

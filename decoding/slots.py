@@ -207,14 +207,14 @@ def words_seen(
     owners = [sum(word in slot.words for slot in slots) if word else 0 for word in stems]
     ends = np.cumsum([len(some) for some in around])[:-1]
     flat = np.concatenate(around)
+    named = frozenset(map(stem, words_of(tool.name)))
     nothing, beside = hashed(["outside"]), hashed(["near"])
     outside = [
         np.concatenate([found, ids_of(nothing, hashed(near))])
         for found, near in zip(
-            np.split(ids_of(nothing, flat), ends), _near_tool(stems, tool, owners, len(words)), strict=True
+            np.split(ids_of(nothing, flat), ends), _near_tool(stems, named, tool, owners, len(words)), strict=True
         )
     ]
-    named = frozenset(map(stem, words_of(tool.name)))
     numbers = [slot.name for slot in slots if slot.kind.startswith(("integer", "number"))]
     all_said = max(counted, default=-1) + 1 == len(numbers)
     inside: list[list[Array]] = [[] for _ in words]
@@ -254,7 +254,7 @@ def _around(words: Sequence[str], lines: Sequence[int]) -> tuple[list[Array], li
     found, quoted, counted = [], False, list[int]()
     first = [place == 0 or lines[place - 1] != line for place, line in enumerate(lines)]
     replies = {line for place, line in enumerate(lines) if first[place] and words[place] == REPLY}
-    own = sorted({line for line in lines if line not in replies})
+    own = set(lines) - replies
     agreed = {line: is_assent([word for word, at in zip(low, lines, strict=True) if at == line]) for line in set(lines)}
     later = {line: sum(one > line for one in own) for line in set(lines)}
     ends = {line: place for place, line in enumerate(lines)}
@@ -282,10 +282,11 @@ def _around(words: Sequence[str], lines: Sequence[int]) -> tuple[list[Array], li
     return found, counted
 
 
-def _near_tool(stems: Sequence[str], tool: Tool, owners: Sequence[int], count: int) -> list[list[str]]:
-    """Tell for each word where the tool's own words, or any argument's, are said near it; `owners` counts whose each stem is."""
-    named, described = frozenset(map(stem, words_of(tool.name))), telling(tool.description)
-    described -= named
+def _near_tool(
+    stems: Sequence[str], named: frozenset[str], tool: Tool, owners: Sequence[int], count: int
+) -> list[list[str]]:
+    """Tell for each word where the tool's own words (`named` are the stems of its name), or any argument's, are said near it; `owners` counts whose each stem is."""
+    described = telling(tool.description) - named
     marks = [
         (word in named, word in described, owned > 0) if word else (False,) * 3
         for word, owned in zip(stems, owners, strict=True)

@@ -94,6 +94,16 @@ class Evidence:
     start: int = -1
     end: int = -1
 
+    def moved(self, by: int, *, calls: int = 0) -> "Evidence":
+        """Return the evidence of a request that stands `by` letters further on, and its call by `calls`.
+
+        >>> Evidence("0.city", "span", 2, 6).moved(10, calls=1), Evidence("0.day", "default").moved(10)
+        (Evidence(path='1.city', rule='span', start=12, end=16), Evidence(path='0.day', rule='default', start=-1, end=-1))
+        """
+        place, _, path = self.path.partition(".")
+        here = replace(self, path=f"{int(place) + calls}.{path}") if calls else self
+        return replace(here, start=self.start + by, end=self.end + by) if self.start >= 0 else here
+
 
 @dataclass(frozen=True)
 class Pair:

@@ -63,7 +63,7 @@ def fields_to_learn(folder: Path, avoid: Iterable[Mapping[str, JSON]]) -> list[l
     `avoid` are cases to be scored on: a tool that has the name of one of theirs goes, and a request that is like one of
     theirs. How many went is printed. Raises `ExampleError` for a file that is wrong.
     """
-    names, seen, fields, gone = set[str](), Similar(LEAKED), list[list[WrittenTool]](), [0, 0]
+    names, seen, fields, tools_gone, forms_gone = set[str](), Similar(LEAKED), list[list[WrittenTool]](), 0, 0
     for row in avoid:
         names |= {_plain_name(_name_of(one)) for one in (*(row.get("tools") or ()), *row["calls"])}
         for message in row["messages"]:
@@ -71,15 +71,19 @@ def fields_to_learn(folder: Path, avoid: Iterable[Mapping[str, JSON]]) -> list[l
     for path in sorted(folder.glob("*.txt")):
         kept = list[WrittenTool]()
         for one in read_written(path):
-            if held_out(one) or _plain_name(one.tool.name) in names:
-                gone[0] += not held_out(one)
+            if held_out(one):
+                continue
+            if _plain_name(one.tool.name) in names:
+                tools_gone += 1
                 continue
             forms = [form for form in one.forms if not any(_is_known(text, seen) for text in form.texts)]
-            gone[1] += len(one.forms) - len(forms)
+            forms_gone += len(one.forms) - len(forms)
             kept.append(replace(one, forms=forms, missed=[t for t in one.missed if not _is_known(t, seen)]))
         fields.append(kept)
     count = sum(len(one.forms) for kept in fields for one in kept)
-    print(f"{folder}: {count} forms, {gone[0]} tools and {gone[1]} forms left out because they are to be scored on")
+    print(
+        f"{folder}: {count} forms, {tools_gone} tools and {forms_gone} forms left out because they are to be scored on"
+    )
     return fields
 
 
@@ -105,14 +109,14 @@ def written_block(fields: Sequence[Sequence[WrittenTool]], rng: random.Random) -
     beside = rng.sample(others, min(len(others), rng.choice((0, 0, 0, 1, 3, 6))))
     tools = {one.tool.name: one for one in [*kept, *beside]}
     asked = [one for one in tools.values() if one.forms]
-    absent = [one for one in own if one.tool.name not in tools and one.forms]
+    absent, elsewhere = ([one for one in some if one.tool.name not in tools and one.forms] for some in (own, others))
     forms = [(one, form) for one in asked for form in one.forms]
     rng.shuffle(forms)
     pairs = list[Pair]()
     for one, form in forms[: rng.choice((6, 10, 16))]:
         way = rng.random()
         if way < NOT_SERVED:
-            pairs.append(_unserved(kept, absent, [one for one in others if one.tool.name not in tools], rng))
+            pairs.append(_unserved(kept, absent, elsewhere, rng))
         elif way < NOT_SERVED + TOGETHER and len(asked) > 1:
             first, second = (_single(other, rng) for other in rng.sample(asked, 2))
             pairs.append(in_one_breath(first, second, rng))
@@ -135,7 +139,7 @@ def _unserved(
     missed = [text for one in kept for text in one.missed]
     if missed and rng.random() < 0.4:
         return Pair.of(rng.choice(missed), [Call.no_tool()], source="written")
-    one = rng.choice(absent if absent and rng.random() < 0.6 else [other for other in others if other.forms] or kept)
+    one = rng.choice(absent if absent and rng.random() < 0.6 else others or kept)
     pair = _single(one, rng)
     return replace(pair, calls=(Call.no_tool(),), evidence=())
 
@@ -153,16 +157,10 @@ def in_one_breath(first: Pair, second: Pair, rng: random.Random) -> Pair:
     begun = first.request.rstrip(".;, ") if between[0] in ".,;" else first.request
     text = begun + between + second.request
     shift, calls = len(begun) + len(between), len(first.calls)
-    later = tuple(_moved(item, shift, calls) for item in second.evidence)
+    later = tuple(item.moved(shift, calls=calls) for item in second.evidence)
     return replace(
         Pair.of(text, [*first.calls, *second.calls], source=first.source), evidence=(*first.evidence, *later)
     )
-
-
-def _moved(item: Evidence, shift: int, calls: int) -> Evidence:
-    place, _, path = item.path.partition(".")
-    moved = replace(item, path=f"{int(place) + calls}.{path}")
-    return replace(moved, start=item.start + shift, end=item.end + shift) if item.start >= 0 else moved
 
 
 def _small(pair: Pair, rng: random.Random) -> Pair:

@@ -34,7 +34,7 @@ def heard_of(pair: Pair) -> tuple[str, list[Evidence]]:
 
 def _in_said(item: Evidence, starts: Sequence[tuple[int, int]]) -> Evidence:
     own, there = max(one for one in starts if one[0] <= item.start)
-    return replace(item, start=item.start + there - own, end=item.end + there - own)
+    return item.moved(there - own)
 
 
 def _in_replies(item: Evidence, pair: Pair, replies: Sequence[tuple[int, str]]) -> Evidence:

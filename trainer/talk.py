@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from schematune.schemas.pair import Evidence, Message, Pair
+from schematune.schemas.pair import Message, Pair
 
 __all__ = ["among_talk"]
 
@@ -66,7 +66,4 @@ def among_talk(pair: Pair, sentences: Sequence[str], rng: random.Random, *, apar
 
 
 def _shifted(pair: Pair, by: int) -> Pair:
-    evidence: list[Evidence] = [
-        replace(item, start=item.start + by, end=item.end + by) if item.start >= 0 else item for item in pair.evidence
-    ]
-    return replace(pair, evidence=tuple(evidence))
+    return replace(pair, evidence=tuple(item.moved(by) for item in pair.evidence))

@@ -241,8 +241,9 @@ def read_written(path: Path) -> list[WrittenTool]:
             wrong.append(f"{path.name}:{number}: {error}: {line}")
         last = line[0]
     for one in tools:
-        [one.tool] = ToolSet(one.tool.openai())
-        wrong += _faults(one)
+        checked = ToolSet(one.tool.openai())
+        [one.tool] = checked
+        wrong += _faults(one, checked)
     if wrong:
         raise ExampleError("\n".join(wrong), where=str(path), fix="see schematune.trainer.written")
     return tools
@@ -309,9 +310,8 @@ def _parts(text: str) -> Iterator[str | Mark]:
         yield text[at:]
 
 
-def _faults(one: WrittenTool) -> Iterator[str]:
-    """Yield what is wrong with the forms of a tool."""
-    tools = ToolSet(one.tool.openai())
+def _faults(one: WrittenTool, tools: ToolSet) -> Iterator[str]:
+    """Yield what is wrong with the forms of a tool, the only one of `tools`."""
     for form in one.forms:
         plain = [part for _, parts in form.turns for part in parts if isinstance(part, str)]
         if form.turns[-1][0] != "user":
