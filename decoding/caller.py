@@ -35,9 +35,9 @@ from schematune.decoding.bias import CallBias
 from schematune.decoding.calling import Calling
 from schematune.decoding.drafts import Habits
 from schematune.decoding.grammar import Grammar
+from schematune.decoding.joined import advised
 from schematune.decoding.loop import RETRY_TOKENS, Prefix, decode
 from schematune.decoding.mend import Cuts, mended
-from schematune.decoding.reader import AnyTool
 from schematune.decoding.rows import Decoded, Sampling
 from schematune.decoding.scores import score_of, scores_of
 from schematune.decoding.stream import Piece, Progress, Run, astreamed, streamed
@@ -242,10 +242,10 @@ class Caller(Calling):
         return replace(asked, grammar=grammar, milliseconds=(time.perf_counter() - start) * 1000)
 
     def _bias(self, messages: Sequence[Message], now: str, tools: ToolSet) -> CallBias | None:
-        reader = self.base.reader
-        prior = self.adapter.prior if self.adapter is not None else AnyTool(reader, tools) if reader else None
-        heard = said_in(messages) if self.adapter is not None else heard_in(messages)  # a reader hears both sides
-        return CallBias(prior, heard, tools, self.base.renderer.form, self.base.tokenizer, now) if prior else None
+        tuned, heard = self.adapter is not None, heard_in(messages)  # a reader hears both sides
+        prior = advised(self.adapter.prior if self.adapter else None, self.base.reader, tools, heard, tuned=tuned)
+        said = said_in(messages) if tuned else heard
+        return CallBias(prior, said, tools, self.base.renderer.form, self.base.tokenizer, now) if prior else None
 
     def _grammar(self, asked: Asked, cut: Cuts | None = None) -> Grammar:
         said: Any = {"request": asked.request, "now": asked.now, "cut": cut}

@@ -19,7 +19,7 @@ from schematune.schemas.errors import ContractError
 from schematune.schemas.jsontext import compact, strict_loads
 
 __all__ = [
-    "BUCKETS", "PRIOR", "Answers", "Array", "Classifier", "Prior", "Said", "ToolPrior", "deflated", "features", "inflated",
+    "BUCKETS", "PRIOR", "Answers", "Array", "Classifier", "Prior", "Said", "Shares", "ToolPrior", "deflated", "features", "inflated",
 ]  # fmt: skip
 
 PRIOR = "tool_prior.safetensors"
@@ -125,6 +125,14 @@ class Classifier:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """How much a base's reader counts beside an adapter's prior, from 0: in the choice of a tool, and in which words an argument takes."""
+
+    tools: float
+    words: float
+
+
+@dataclass(frozen=True)
 class ToolPrior:
     """What is fit to an adapter's pairs: classifiers of requests by their tool, and of each tool's by what its arguments are.
 
@@ -137,6 +145,7 @@ class ToolPrior:
     tools: Classifier
     arguments: Mapping[tuple[str, str, str], Classifier] = field(default_factory=dict)
     tagger: Tagger | None = None
+    shares: Shares | None = None
     trust: ClassVar[float] = 6.0
     """How much surer the tagger is taken to be than it says: the model, tuned until it fits its pairs, says too much of its own."""
 
@@ -168,6 +177,8 @@ class ToolPrior:
             parts |= {f"tagger.{name}": getattr(self.tagger, name) for name in _TAGGER}
             parts["tagger.table"] = deflated(self.tagger.table)
             told["tagger"] = compact([self.tagger.names, dict(self.tagger.known)])
+        if self.shares is not None:
+            told["reader"] = compact([self.shares.tools, self.shares.words])
         save_file(parts, folder / PRIOR, metadata=told)
 
     @classmethod
@@ -188,10 +199,12 @@ class ToolPrior:
                     packed, scale, moves = (file.get_tensor(f"tagger.{part}") for part in _TAGGER)
                     table = inflated(packed, (TAGGED, len(scale)))
                     tagger = Tagger(tuple(told), {tool: tuple(of) for tool, of in known.items()}, table, scale, moves)
+                beside = file.metadata().get("reader")
+                shares = Shares(*map(float, strict_loads(beside))) if beside else None
             if rarity.shape != (BUCKETS,) or any(one.table.shape[1:] != (len(one.names),) for one in made):
                 raise ValueError("tables of the wrong shape")
             keys = [(kind, tool, argument) for kind, tool, argument, *_ in listing]
-            return cls(rarity, made[0], dict(zip(keys[1:], made[1:], strict=True)), tagger)
+            return cls(rarity, made[0], dict(zip(keys[1:], made[1:], strict=True)), tagger, shares)
         except (OSError, KeyError, IndexError, TypeError, ValueError, SafetensorError) as error:
             raise ContractError(
                 f"the prior of the tools cannot be read: {error}",

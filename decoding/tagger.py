@@ -161,6 +161,15 @@ class Reading:
             path.append(int(before[path[-1]]))
         return path[::-1]
 
+    def log_probability(self, states: Sequence[int]) -> float:
+        """Return the logarithm of how probable a sequence of states is, a state a word; -inf for one that cannot be."""
+        with np.errstate(divide="ignore"):
+            logs, moves = np.log(self.factors), np.log(self.moves)
+        path = logs[np.arange(len(states)), list(states)].sum() + moves[-1, states[0]]
+        return (
+            float(path + moves[list(states[:-1]), list(states[1:])].sum()) - _totals(self.factors[None], self.moves)[0]
+        )
+
     def absent(self, later: Sequence[str]) -> list[float]:
         """Return for each argument of `later` how probable it is that it has no value, those before it having none."""
         ways = [self.factors]

@@ -23,8 +23,11 @@ from schematune.trainer.written import WrittenTool, read_written
 
 __all__ = ["fields_to_learn", "held_out", "in_one_breath", "written_block"]
 
-NOT_SERVED = 0.14
+NOT_SERVED = 0.17
 """Share of the requests that no tool beside them serves."""
+
+NEARLY = 0.6
+"""Share of those that resemble what a tool does; the others want a tool that is not there."""
 
 TOGETHER = 0.07
 """Share of the requests that are two of different tools."""
@@ -137,7 +140,7 @@ def _unserved(
 ) -> Pair:
     """Return a request that nothing serves: a near miss, or one for a tool that is not there."""
     missed = [text for one in kept for text in one.missed]
-    if missed and rng.random() < 0.4:
+    if missed and rng.random() < NEARLY:
         return Pair.of(rng.choice(missed), [Call.no_tool()], source="written")
     one = rng.choice(absent if absent and rng.random() < 0.6 else others or kept)
     pair = _single(one, rng)

@@ -33,7 +33,7 @@ from schematune.trainer.written import WrittenTool
 
 __all__ = ["Block", "Corpus", "Sources"]
 
-SHARES = {"invented": 0.22, "catalogue": 0.15, "people": 0.25, "written": 0.38}
+SHARES = {"invented": 0.28, "catalogue": 0.12, "people": 0.15, "written": 0.45}
 """Shares of the kinds of blocks; without catalogues, people's requests or written ones all are invented."""
 
 RECORDS = 0.1

@@ -17,12 +17,14 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from schematune.decoding.prior import BUCKETS, Array, Classifier, ToolPrior, features
+from schematune.decoding.reader import Reader
 from schematune.schemas.call import ASK, Call
 from schematune.schemas.jsontext import compact
 from schematune.schemas.pair import Pair, said_in
 from schematune.schemas.tool import ToolSet
+from schematune.trainer.joining import Judge
 from schematune.trainer.tagger import fit_tagger
-from schematune.trainer.weighing import is_own, is_unseen, shares
+from schematune.trainer.weighing import family_of, is_own, is_unseen, shares
 
 __all__ = ["fit_prior"]
 
@@ -35,19 +37,26 @@ _TEMPERATURES = tuple(0.4 * 1.15**step for step in range(24))
 
 @dataclass(frozen=True)
 class _Row:
+    pair: Pair
     places: list[int]
     name: str
     own: bool
     family: str
 
 
-def fit_prior(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False) -> ToolPrior | None:
+_Judged = tuple[torch.Tensor, torch.Tensor, torch.Tensor, Sequence[_Row]]
+
+
+def fit_prior(
+    pairs: Iterable[Pair], tools: ToolSet, *, reader: Reader | None = None, progress: bool = False
+) -> ToolPrior | None:
     """Fit a prior to pairs; None where they are of one tool only and no argument's values stand in their requests.
 
     Tools and options are learnt from pairs of one call each.
 
     A pair that asks for what is missing counts for the tool that it asks about. The user's own requests together weigh
-    twice as much as those made by synthesis. Deterministic. `progress` shows a bar where it takes over two seconds.
+    twice as much as those made by synthesis. Deterministic. `reader` is that of the base, for which a share beside the prior is chosen. `progress` shows a bar
+    where it takes over two seconds.
 
     >>> from schematune.schemas.call import Call
     >>> said = {"play": "play a song", "book": "book a table"}
@@ -59,15 +68,18 @@ def fit_prior(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False) 
     pairs = list(pairs)
     single = [pair for pair in pairs if len(pair.calls) == 1]
     told = [_row(pair, name) for pair in single if (name := _tool(pair.calls[0]))]
-    tagger = fit_tagger(pairs, tools, progress=progress)
+    judge = Judge(reader, tools) if reader is not None else None
+    tagger = fit_tagger(pairs, tools, judge=judge, progress=progress)
     if not told or (len({row.name for row in told}) < 2 and tagger is None):
         return None
     rarity = _rarity(told)
     with tqdm(desc="prior of the tools", unit="step", delay=2, disable=not progress) as bar:
-        [classifier] = _calibrated([told], rarity, BUCKETS, bar)
+        [classifier] = _calibrated([told], rarity, BUCKETS, bar, judge)
         asked = _arguments(single, tools)
         arguments = _calibrated(list(asked.values()), rarity, _FOLDED, bar)
-    return ToolPrior(rarity, classifier, dict(zip(asked, arguments, strict=True)), tagger)
+    return ToolPrior(
+        rarity, classifier, dict(zip(asked, arguments, strict=True)), tagger, judge.shares if judge else None
+    )
 
 
 def _tool(call: Call) -> str:
@@ -76,7 +88,7 @@ def _tool(call: Call) -> str:
 
 def _row(pair: Pair, name: str) -> _Row:
     text = said_in(pair.messages)
-    return _Row(features(text), name, is_own(pair), pair.template or text)
+    return _Row(pair, features(text), name, is_own(pair), family_of(pair))
 
 
 def _arguments(pairs: Iterable[Pair], tools: ToolSet) -> dict[tuple[str, str, str], list[_Row]]:
@@ -101,8 +113,13 @@ def _arguments(pairs: Iterable[Pair], tools: ToolSet) -> dict[tuple[str, str, st
     }
 
 
-def _calibrated(asked: Sequence[list[_Row]], rarity: Array, size: int, bar: "tqdm[Any]") -> list[Classifier]:
-    """Fit a classifier to each set of rows, all as sure as makes the rows of unseen families likeliest."""
+def _calibrated(
+    asked: Sequence[list[_Row]], rarity: Array, size: int, bar: "tqdm[Any]", judge: Judge | None = None
+) -> list[Classifier]:
+    """Fit a classifier to each set of rows, all as sure as makes the rows of unseen families likeliest.
+
+    `judge` is told what is said of the user's own requests among these.
+    """
     parts = [
         ([row for row in rows if not is_unseen(row.family)], [row for row in rows if is_unseen(row.family)])
         for rows in asked
@@ -115,11 +132,13 @@ def _calibrated(asked: Sequence[list[_Row]], rarity: Array, size: int, bar: "tqd
     losses = {
         heat: sum(
             float(functional.cross_entropy(logits / heat + rates, goals, reduction="sum"))
-            for logits, rates, goals in judged
+            for logits, rates, goals, _ in judged
         )
         for heat in _TEMPERATURES
     }
     heat = min(losses, key=lambda one: losses[one]) if judged else 1.0
+    if judge is not None and judged:
+        _tell(judge, judged[0], heat, _names(parts[0][0]))
     made = list[Classifier]()
     for rows in asked:
         names = _names(rows)
@@ -128,15 +147,21 @@ def _calibrated(asked: Sequence[list[_Row]], rarity: Array, size: int, bar: "tqd
     return made
 
 
-def _judged(
-    seen: Sequence[_Row], unseen: Sequence[_Row], rarity: Array, size: int, bar: "tqdm[Any]"
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return what is said of unseen rows, the user's own where there are any: logits, rates of the names, right ones."""
+def _tell(judge: Judge, judged: _Judged, heat: float, names: Sequence[str]) -> None:
+    """Tell what is said of the user's own requests among those kept aside."""
+    logits, rates, _, rows = judged
+    logs = (logits / heat + rates).log_softmax(dim=-1).tolist()
+    own = [(row, dict(zip(names, some, strict=True))) for row, some in zip(rows, logs, strict=True) if row.own]
+    judge.choice([(row.pair, row.name) for row, _ in own], [some for _, some in own])
+
+
+def _judged(seen: Sequence[_Row], unseen: Sequence[_Row], rarity: Array, size: int, bar: "tqdm[Any]") -> _Judged:
+    """Return what is said of unseen rows, the user's own where there are any: logits, rates of the names, right ones, the rows."""
     names = _names(seen)
     weights = _fit(seen, names, rarity, size, bar)
     rows = [row for row in unseen if row.own] or list(unseen)
     logits = _matrix(rows, rarity, size)[0] @ weights
-    return logits, _rates(seen, names), torch.tensor([names.index(row.name) for row in rows])
+    return logits, _rates(seen, names), torch.tensor([names.index(row.name) for row in rows]), rows
 
 
 def _names(rows: Iterable[_Row]) -> list[str]:

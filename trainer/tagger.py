@@ -18,7 +18,8 @@ from schematune.schemas.pair import Pair
 from schematune.schemas.spans import can_copy, places, units
 from schematune.schemas.tool import ToolSet
 from schematune.trainer.field import Batch
-from schematune.trainer.weighing import is_own, is_unseen, shares
+from schematune.trainer.joining import Judge
+from schematune.trainer.weighing import family_of, is_own, is_unseen, shares
 
 __all__ = ["fit_tagger", "marked"]
 
@@ -38,21 +39,24 @@ _HEATS = tuple(0.7 * 1.2**step for step in range(12))
 
 @dataclass(frozen=True)
 class _Row:
-    """A request of a tool: the features of its words, their states, and what it counts for."""
+    """A request of a tool: its text, the features of its words, their states, and what it counts for."""
 
     tool: str
+    text: str
     grams: list[list[int]]
     states: list[int]
     own: bool
     family: str
 
 
-def fit_tagger(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False) -> Tagger | None:
+def fit_tagger(
+    pairs: Iterable[Pair], tools: ToolSet, *, judge: Judge | None = None, progress: bool = False
+) -> Tagger | None:
     """Fit a tagger to pairs of one call each; None where no argument's values stand in their requests.
 
     It knows the string arguments at the top of each tool whose values, 90 % of them and two at least, are spans of the
-    request; a tool that no pair calls has those that are called like another's. The user's own requests together weigh twice as much as those made by synthesis. Deterministic. `progress`
-    shows a bar where it takes over two seconds.
+    request; a tool that no pair calls has those that are called like another's. The user's own requests together weigh twice as much as those made by synthesis. Deterministic. `judge` is
+    told of the user's own requests that were kept aside. `progress` shows a bar where it takes over two seconds.
 
     >>> from schematune.schemas.call import Call
     >>> pairs = [Pair.of(f"play {name} please", [Call("play", {"song": name})]) for name in ("Hey Jude", "Yesterday", "In My Life")]
@@ -75,8 +79,27 @@ def fit_tagger(pairs: Iterable[Pair], tools: ToolSet, *, progress: bool = False)
         heat = 1.0
         if seen and unseen:
             judged = [row for row in unseen if row.own] or unseen
-            heat = _heat(_fit(seen, columns, len(names), bar), _batches(judged, columns))
-        weights, moves = (part / heat for part in _fit(rows, columns, len(names), bar))
+            known_less = _fit(seen, columns, len(names), bar)
+            heat = _heat(known_less, _batches(judged, columns))
+            if judge is not None:
+                told = [(row.tool, row.text, _among(columns[row.tool], row.states)) for row in unseen if row.own]
+                judge.words(_made(names, known, known_less, heat), told)
+        return _made(names, known, _fit(rows, columns, len(names), bar), heat)
+
+
+def _among(columns: Sequence[int], states: Sequence[int]) -> list[int]:
+    """Return states as their places among a tool's own."""
+    return [columns.index(state) for state in states]
+
+
+def _made(
+    names: tuple[str, ...],
+    known: Mapping[str, tuple[str, ...]],
+    fitted: tuple[torch.Tensor, torch.Tensor],
+    heat: float,
+) -> Tagger:
+    """Make a tagger of weights, at a temperature."""
+    weights, moves = (part / heat for part in fitted)
     scale = weights.abs().amax(dim=0).clamp_min(1e-12) / 127
     table = (weights / scale).round().to(torch.int8)
     table[table.abs() <= _FAINT] = 0  # says nothing, and packs to half
@@ -117,7 +140,7 @@ def _row(pair: Pair, call: Call, known: Mapping[str, Sequence[str]], names: Sequ
         if not any(marked(states, found, place, begins) for place in places(value, text)):
             return None
     grams = words_about([text[a:b] for a, b in found], call.name)
-    return _Row(call.name, grams, states, is_own(pair), pair.template or text)
+    return _Row(call.name, text, grams, states, is_own(pair), family_of(pair))
 
 
 def marked(states: list[int], words: Sequence[tuple[int, int]], place: tuple[int, int], begins: int) -> bool:

@@ -112,7 +112,7 @@ def tune(
     proof = prove(pairs.train, tools, loaded, spans=rules, seed=seed, progress=progress)
     proof.check()
     contract = _contract(tools, pairs, loaded, {**options.to_dict(), "prior": prior}, rules)
-    words = fit_prior(pairs.train, tools, progress=progress) if prior else None
+    words = fit_prior(pairs.train, tools, reader=loaded.reader, progress=progress) if prior else None
     contract = replace(contract, metrics={"proof": proof.to_dict(), "proof_seconds": _since(started)})
 
     from schematune.trainer.sft import fit

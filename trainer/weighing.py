@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from schematune.schemas.pair import Pair
 
-__all__ = ["is_own", "is_unseen", "shares"]
+__all__ = ["family_of", "is_own", "is_unseen", "shares"]
 
 _OWN = 2.0  # how much the user's own requests weigh together, in those made of them
 _FOLDS = 4
@@ -20,13 +20,28 @@ def is_own(pair: Pair) -> bool:
     return not pair.source.startswith(("synthetic", "from "))
 
 
+_BOTH = " + "
+"""Stands between the examples that a pair was made of."""
+
+
+def family_of(pair: Pair) -> str:
+    """Return what a pair was worded by: a form, an example, or two.
+
+    One of the user's own is of the family of those that were made of it.
+
+    >>> family_of(Pair.of("hi", [], source="example:a:1")), family_of(Pair.of("hi", [], source="from a", template="a"))
+    ('example:a:1', 'a')
+    """
+    return pair.template or (pair.source if is_own(pair) else "") or pair.said
+
+
 def is_unseen(family: str) -> bool:
-    """Tell whether the requests of a family of wordings, one in four, are kept aside.
+    """Tell whether the requests of a family of wordings, one in four, are kept aside, with those that are of another's as well.
 
     >>> sum(is_unseen(str(number)) for number in range(400))
     99
     """
-    return zlib.crc32(family.encode()) % _FOLDS == 0
+    return any(zlib.crc32(part.encode()) % _FOLDS == 0 for part in family.split(_BOTH))
 
 
 def shares(own: Sequence[bool]) -> list[float]:

@@ -1,0 +1,127 @@
+"""An adapter's prior and the reader of its base, side by side: a request is read by both.
+
+The prior was fit to the pairs of one tool set (`schematune.decoding.prior`), the reader to requests for all sorts of tools
+(`schematune.decoding.reader`): the one knows the words of its pairs, the other what an argument's name and description say. What
+they say is multiplied, each to a power (a logarithmic opinion pool, Genest and Zidek 1986, "Combining probability distributions: a
+critique"). `Shares` are the powers, chosen when an adapter is tuned (`schematune.trainer.joining`).
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from schematune.decoding.prior import Answers, Prior, Said, Shares, ToolPrior
+from schematune.decoding.reader import AnyTool, Reader
+from schematune.decoding.tagger import Reading
+from schematune.schemas.call import NO_TOOL
+from schematune.schemas.tool import ToolSet
+
+__all__ = ["Joined", "advised", "chosen_jointly", "joined"]
+
+UNTAGGED = 0.6
+"""What the reader counts where the tagger knows nothing of an argument: numbers, dates, and what its pairs never say."""
+
+_LEAST = 1e-30
+
+
+def joined(tagged: Reading | None, read: Reading, share: float, untagged: float = UNTAGGED) -> Reading:
+    """Return a tagger's reading to the power of 1 - `share` times a reader's of the same words to that of `share`.
+
+    It is of all arguments that the reader knows: where the tagger knows nothing of one, nothing of the tagger's speaks for or
+    against it, and what the reader says for it counts to the power of `untagged`.
+    """
+    if tagged is None:
+        return Reading(read.request, read.words, read.names, read.factors**untagged, read.moves**untagged)
+    own = _places_of(read, tagged)
+    known = np.array([place > 0 or state == 0 for state, place in enumerate(own)])
+    powers = np.where(known, share, untagged)
+    outside = np.maximum(read.factors[:, :1], _LEAST)
+    factors = tagged.factors[:, own] ** (1 - share) * outside**share
+    factors = factors * np.maximum(read.factors / outside, _LEAST) ** powers
+    rows = [*own, len(tagged.moves) - 1]
+    moves = tagged.moves[rows][:, own] ** (1 - share) * read.moves**share
+    moves = np.where(read.moves > 0, moves, 0.0)
+    return Reading(read.request, read.words, read.names, factors / factors.max(axis=1, keepdims=True), moves)
+
+
+def _places_of(read: Reading, tagged: Reading) -> list[int]:
+    """Return for each state of a reader's reading the tagger's; that of no argument for an argument it does not know."""
+    places = {name: 1 + 2 * number for number, name in enumerate(tagged.names)}
+    return [0, *(places[n] + part if n in places else 0 for n in read.names for part in (0, 1))]
+
+
+def chosen_jointly(own: Answers, read: dict[str, float], share: float) -> Answers:
+    """Return what a prior says of tools, leant by the logarithms of a reader's choice among them to the power of `share`.
+
+    >>> chosen_jointly({"a": (-1.0, -0.7), "b": (-1.0, -0.7)}, {"a": -0.1, "b": -2.4}, 0.0)["a"]
+    (-1.0, -0.7)
+    """
+    both = [name for name in own if name in read]
+    if not both or not share:
+        return own
+    logs = np.array([own[name][0] for name in both])
+    leant = logs + share * np.array([read[name] for name in both])
+    leant += np.logaddexp.reduce(logs) - np.logaddexp.reduce(leant)
+    return {**own, **{name: (float(log), own[name][1]) for name, log in zip(both, leant, strict=True)}}
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The prior of an adapter beside the reader of its base, for the tools that may be called.
+
+    `heard` is the request with the other side's last lines, by which the reader chooses among tools.
+    """
+
+    prior: Prior
+    reader: Reader
+    tools: ToolSet
+    shares: Shares
+    heard: str = ""
+
+    @property
+    def trust(self) -> float:
+        """As much as the prior's."""
+        return self.prior.trust
+
+    def about(self, request: str) -> Said:
+        """Return what a request says to both."""
+        return _Said(self, request, self.prior.about(request))
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a request says to a prior and a reader."""
+
+    both: Joined
+    request: str
+    own: Said
+    read: dict[str, Reading | None] = field(default_factory=dict)
+
+    def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
+        return self._tools if kind == "tool" else self.own.answers(kind, tool, argument)
+
+    @cached_property
+    def _tools(self) -> Answers:
+        own, share = self.own.answers("tool"), self.both.shares.tools
+        if not own or not share:
+            return own
+        logs = self.both.reader.chosen(self.both.heard or self.request, self.both.tools)
+        logs[NO_TOOL] -= AnyTool.doubt
+        return chosen_jointly(own, logs, share)
+
+    def reading(self, tool: str) -> Reading | None:
+        if tool not in self.read:
+            own = self.own.reading(tool)
+            read = self.both.reader.read(self.both.tools[tool], self.request)
+            self.read[tool] = own if read is None else joined(own, read, self.both.shares.words)
+        return self.read[tool]
+
+
+def advised(prior: ToolPrior | None, reader: Reader | None, tools: ToolSet, heard: str, *, tuned: bool) -> Prior | None:
+    """Return what leans decoding, None for nothing: an adapter's prior, beside the reader where it gives it a share; untuned, the reader."""
+    if not tuned:
+        return AnyTool(reader, tools) if reader is not None else None
+    if prior is None or prior.shares is None or reader is None:
+        return prior
+    return Joined(prior, reader, tools, prior.shares, heard)
