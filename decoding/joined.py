@@ -6,6 +6,8 @@ they say is multiplied, each to a power (a logarithmic opinion pool, Genest and 
 critique"). `Shares` are the powers, chosen when an adapter is tuned (`schematune.trainer.joining`).
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,12 +19,14 @@ from schematune.decoding.tagger import Reading
 from schematune.schemas.call import NO_TOOL
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["Joined", "advised", "chosen_jointly", "joined"]
+__all__ = ["Joined", "advised", "chosen_jointly", "joined", "unsaid"]
 
 UNTAGGED = 0.6
 """What the reader counts where the tagger knows nothing of an argument: numbers, dates, and what its pairs never say."""
 
 _LEAST = 1e-30
+_SURE = 1e-6
+"""Nothing is surer than this."""
 
 
 def joined(tagged: Reading | None, read: Reading, share: float, untagged: float = UNTAGGED) -> Reading:
@@ -49,6 +53,15 @@ def _places_of(read: Reading, tagged: Reading) -> list[int]:
     """Return for each state of a reader's reading the tagger's; that of no argument for an argument it does not know."""
     places = {name: 1 + 2 * number for number, name in enumerate(tagged.names)}
     return [0, *(places[n] + part if n in places else 0 for n in read.names for part in (0, 1))]
+
+
+def unsaid(reading: Reading, required: Sequence[str]) -> float | None:
+    """Return the log-odds that the argument is not said which is likeliest not to be, of a tool's required ones; None where none is known."""
+    shares = [reading.absent([name])[0] for name in required if name in reading.names]
+    if not shares:
+        return None
+    most = min(max(*shares, _SURE), 1 - _SURE)
+    return math.log(most / (1 - most))
 
 
 def chosen_jointly(own: Answers, read: dict[str, float], share: float) -> Answers:
@@ -99,7 +112,24 @@ class _Said:
     read: dict[str, Reading | None] = field(default_factory=dict)
 
     def answers(self, kind: str, tool: str = "", argument: str = "") -> Answers:
+        if kind == "missing":
+            return self._missing(tool)
         return self._tools if kind == "tool" else self.own.answers(kind, tool, argument)
+
+    def _missing(self, tool: str) -> Answers:
+        """Return how probable it is that a tool is not told what it must be.
+
+        Never more probable than usual: of a tool that is not meant nothing is said, and to ask for it is no better for that.
+        """
+        lacking, reading = self.both.shares.lacking, self.reading(tool)
+        odds = unsaid(reading, self.both.tools[tool].required) if lacking is not None and reading is not None else None
+        if lacking is None or odds is None:
+            return {}
+        share = lacking.probability(odds)
+        return {
+            "yes": (math.log(min(share, lacking.usual)), math.log(lacking.usual)),
+            "no": (math.log1p(-share), math.log1p(-lacking.usual)),
+        }
 
     @cached_property
     def _tools(self) -> Answers:

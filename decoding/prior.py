@@ -5,6 +5,7 @@ n-grams, fit to the same pairs (`schematune.trainer.prior`), pick on other groun
 those of an adapter; how they lean its decoding is in `schematune.decoding.bias`.
 """
 
+import math
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from schematune.schemas.errors import ContractError
 from schematune.schemas.jsontext import compact, strict_loads
 
 __all__ = [
-    "BUCKETS", "PRIOR", "Answers", "Array", "Classifier", "Prior", "Said", "Shares", "ToolPrior", "deflated", "features", "inflated",
+    "BUCKETS", "PRIOR", "Answers", "Array", "Classifier", "Lacking", "Prior", "Said", "Shares", "ToolPrior", "deflated", "features", "inflated",
 ]  # fmt: skip
 
 PRIOR = "tool_prior.safetensors"
@@ -125,11 +126,50 @@ class Classifier:
 
 
 @dataclass(frozen=True)
+class Lacking:
+    """How probable it is that a request leaves out what its tool must be told: logistic in the log-odds that it is not said.
+
+    `usual` is the share of such requests.
+    """
+
+    bias: float
+    slope: float
+    usual: float
+
+    def probability(self, odds: float) -> float:
+        """Return the probability, given the log-odds that the argument is not said which is likeliest unsaid.
+
+        >>> Lacking(-1.0, 1.0, 0.1).probability(1.0)
+        0.5
+        """
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, self.bias + self.slope * odds))))
+
+
+@dataclass(frozen=True)
 class Shares:
-    """How much a base's reader counts beside an adapter's prior, from 0: in the choice of a tool, and in which words an argument takes."""
+    """How much a base's reader counts beside an adapter's prior, from 0: in the choice of a tool, and in which words an argument takes.
+
+    `lacking` tells what both say of a request that leaves something out; None: nothing.
+    """
 
     tools: float
     words: float
+    lacking: Lacking | None = None
+
+    def listed(self) -> list[float]:
+        """Return the numbers that `of` takes."""
+        one = self.lacking
+        return [self.tools, self.words, *((one.bias, one.slope, one.usual) if one is not None else ())]
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> "Shares":
+        """Make shares of their numbers; raises `TypeError` for another number of these.
+
+        >>> Shares.of([0.1, 0.2]), Shares.of(Shares(0.1, 0.2, Lacking(-1.0, 1.0, 0.1)).listed()).lacking
+        (Shares(tools=0.1, words=0.2, lacking=None), Lacking(bias=-1.0, slope=1.0, usual=0.1))
+        """
+        tools, words, *lacking = map(float, numbers)
+        return cls(tools, words, Lacking(*lacking) if lacking else None)
 
 
 @dataclass(frozen=True)
@@ -178,7 +218,7 @@ class ToolPrior:
             parts["tagger.table"] = deflated(self.tagger.table)
             told["tagger"] = compact([self.tagger.names, dict(self.tagger.known)])
         if self.shares is not None:
-            told["reader"] = compact([self.shares.tools, self.shares.words])
+            told["reader"] = compact(self.shares.listed())
         save_file(parts, folder / PRIOR, metadata=told)
 
     @classmethod
@@ -200,7 +240,7 @@ class ToolPrior:
                     table = inflated(packed, (TAGGED, len(scale)))
                     tagger = Tagger(tuple(told), {tool: tuple(of) for tool, of in known.items()}, table, scale, moves)
                 beside = file.metadata().get("reader")
-                shares = Shares(*map(float, strict_loads(beside))) if beside else None
+                shares = Shares.of(strict_loads(beside)) if beside else None
             if rarity.shape != (BUCKETS,) or any(one.table.shape[1:] != (len(one.names),) for one in made):
                 raise ValueError("tables of the wrong shape")
             keys = [(kind, tool, argument) for kind, tool, argument, *_ in listing]

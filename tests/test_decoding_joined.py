@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schematune.decoding.base import BUILTIN
-from schematune.decoding.joined import Joined, advised, chosen_jointly, joined
-from schematune.decoding.prior import Answers, Shares, ToolPrior
+from schematune.decoding.joined import Joined, advised, chosen_jointly, joined, unsaid
+from schematune.decoding.prior import Answers, Lacking, Shares, ToolPrior
 from schematune.decoding.reader import AnyTool, Reader
 from schematune.decoding.tagger import Reading, Tagger, moves_of
 from schematune.schemas.call import NO_TOOL, Call
@@ -175,3 +175,46 @@ def test_what_was_made_of_an_example_is_kept_aside_with_it() -> None:
     aside = [f"example:mine:{n}" for n in range(50) if is_unseen(f"example:mine:{n}")]
     kept = next(f"example:mine:{n}" for n in range(50) if not is_unseen(f"example:mine:{n}"))
     assert aside and is_unseen(f"{kept} + {aside[0]}") and not is_unseen(f"{kept} + {kept}")
+
+
+def test_it_learns_when_a_request_leaves_out_what_its_tool_must_be_told(reader: Reader, tmp_path: Path) -> None:
+    """And says so of a request that it never saw; never more than usual, so that a tool that is not meant is not asked about."""
+    vague = (
+        "warm it up",
+        "start the oven",
+        "we bake tonight",
+        "heat please",
+        "get it going",
+        "oven on",
+        "now",
+        "go",
+        "hot",
+    )
+    asks = [
+        Pair.of(f"{text} {end}", [Call.ask("set_oven", ["dish"])], source=f"example:mine:v{text}{end}")
+        for text in vague
+        for end in ("will you", "then", "right away", "dear")
+    ]
+    assert (before := fit_prior(_own(), TOOLS, reader=reader)) and before.shares and before.shares.lacking is None
+    prior = fit_prior([*_own(), *asks], TOOLS, reader=reader)
+    assert prior is not None and prior.shares is not None and prior.shares.lacking is not None
+    lacking = prior.shares.lacking
+    assert lacking.slope > 0 and 0.2 < lacking.usual < 0.6
+    prior.save(tmp_path)
+    assert ToolPrior.load(tmp_path).shares == prior.shares
+    both = Joined(prior, reader, TOOLS, prior.shares)
+    told, untold = (both.about(text).answers("missing", "set_oven") for text in ("i want quiche tonight", "on then"))
+    assert told["no"][0] > untold["no"][0] and untold["no"][0] < untold["no"][1] < told["no"][0]
+    assert untold["yes"][0] <= untold["yes"][1]
+    assert both.about("scrub it").answers("missing", "clean_oven") == {}  # nothing that it must be told
+
+
+def test_what_is_likeliest_unsaid_counts() -> None:
+    """None where no argument is required, or none of these known."""
+    reading = _reading(3, ["x", "y"], 5)
+    x, y = (reading.absent([name])[0] for name in ("x", "y"))
+    assert unsaid(reading, ["x", "y", "z"]) == pytest.approx(np.log(max(x, y) / (1 - max(x, y))))
+    assert unsaid(reading, []) is None and unsaid(reading, ["z"]) is None
+    with pytest.raises(TypeError):
+        Shares.of([0.1, 0.2, 0.3])
+    assert Shares.of(Shares(0.1, 0.2, Lacking(-1, 1, 0.3)).listed()) == Shares(0.1, 0.2, Lacking(-1, 1, 0.3))

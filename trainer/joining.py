@@ -6,15 +6,19 @@ with too few of these they are what was best, on average, for tool sets that are
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from schematune.decoding.joined import chosen_jointly, joined
-from schematune.decoding.prior import Shares
+import numpy as np
+
+from schematune.decoding.joined import chosen_jointly, joined, unsaid
+from schematune.decoding.prior import Array, Lacking, Shares
 from schematune.decoding.reader import AnyTool, Reader
 from schematune.decoding.tagger import Reading, Tagger
-from schematune.schemas.call import NO_TOOL
+from schematune.schemas.call import ASK, NO_TOOL
 from schematune.schemas.pair import Pair, heard_in
 from schematune.schemas.tool import ToolSet
+from schematune.trainer.weighing import is_own, shares
 
 __all__ = ["Judge"]
 
@@ -25,7 +29,18 @@ _LEAST = 10
 """Requests by which shares are chosen."""
 
 _MOST = 150
-"""Requests that are looked at."""
+"""Requests that are looked at to choose a share."""
+
+_MOST_ASKED = 500
+"""Requests that are looked at to learn when to ask."""
+
+_ASKS = 5
+"""Requests that leave something out by which it is learnt when to ask."""
+
+_RARE = 0.01
+"""What share of all leaves something out, at least."""
+
+_RIDGE = 0.05
 
 _TOOLS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 _WORDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
@@ -54,7 +69,7 @@ class Judge:
                 leant = chosen_jointly({name: (log, 0.0) for name, log in own.items()}, read, share)
                 lost[share] -= leant[right][0]
         if len(some) >= _LEAST:
-            self.shares = Shares(_least(lost, len(some), _NEAR["tools"]), self.shares.words)
+            self.shares = replace(self.shares, tools=_least(lost, len(some), _NEAR["tools"]))
 
     def words(self, tagger: Tagger, requests: Sequence[tuple[str, str, Sequence[int]]]) -> None:
         """Choose the share in which words an argument takes: requests, each the tool, the text and the states among the tool's own."""
@@ -69,7 +84,41 @@ class Judge:
                 for share, log in ways.items():
                     lost[share] -= log
         if count >= _LEAST:
-            self.shares = Shares(self.shares.tools, _least(lost, count, _NEAR["words"]))
+            self.shares = replace(self.shares, words=_least(lost, count, _NEAR["words"]))
+
+    def asked(self, tagger: Tagger, pairs: Sequence[Pair]) -> None:
+        """Learn when to ask for what is missing, from pairs of one call that were kept aside, calls and questions."""
+        rows = [
+            (odds, one.calls[0].name == ASK, is_own(one))
+            for one in _some(pairs, _MOST_ASKED)
+            if (odds := self._odds(tagger, one)) is not None
+        ]
+        asks = sum(is_ask for _, is_ask, _ in rows)
+        if min(asks, len(rows) - asks) >= _ASKS:
+            lacking = _logistic(np.array(rows, dtype=float)[:, :2], np.array(shares([own for *_, own in rows])))
+            self.shares = replace(self.shares, lacking=lacking)
+
+    def _odds(self, tagger: Tagger, pair: Pair) -> float | None:
+        """Return the log-odds that a request leaves out what its tool must be told; None where nothing is known of it."""
+        call = pair.calls[0]
+        name = str(call.arguments.get("tool", "")) if call.name == ASK else call.name
+        read = self.reader.read(self.tools[name], pair.said) if name in self.tools else None
+        if read is None:
+            return None
+        return unsaid(joined(tagger.read(name, pair.said), read, self.shares.words), self.tools[name].required)
+
+
+def _logistic(rows: Array, weights: Array) -> Lacking:
+    """Fit the log-odds of the second column by the first, by Newton's steps with a little L2 regularisation; never falling."""
+    inputs, goals = np.stack([np.ones(len(rows)), rows[:, 0]], axis=1), rows[:, 1]
+    found = np.array([-2.0, 0.5])
+    for _ in range(30):
+        said = 1 / (1 + np.exp(-np.clip(inputs @ found, -30, 30)))
+        slope = inputs.T @ (weights * (said - goals)) + _RIDGE * found
+        bend = (inputs * (weights * said * (1 - said))[:, None]).T @ inputs + _RIDGE * np.eye(2)
+        found = found - np.clip(np.linalg.solve(bend, slope), -1, 1)
+    usual = float((weights @ goals) / weights.sum())
+    return Lacking(float(found[0]), max(0.0, float(found[1])), min(max(usual, _RARE), 1 - _RARE))
 
 
 def _log(tagged: Reading, both: Reading, states: Sequence[int]) -> float:
@@ -80,8 +129,8 @@ def _log(tagged: Reading, both: Reading, states: Sequence[int]) -> float:
     return own.log_probability(states)
 
 
-def _some(requests: Sequence[Any]) -> Sequence[Any]:
-    return requests[:: len(requests) // _MOST + 1]
+def _some(requests: Sequence[Any], most: int = _MOST) -> Sequence[Any]:
+    return requests[:: len(requests) // most + 1]
 
 
 def _least(lost: Mapping[float, float], count: int, near: float) -> float:

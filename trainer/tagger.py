@@ -65,6 +65,7 @@ def fit_tagger(
     >>> max(spans, key=spans.get)
     'Let It Be'
     """
+    pairs = list(pairs)
     called = [(pair, pair.calls[0]) for pair in pairs if len(pair.calls) == 1 and pair.calls[0].name in tools]
     known = _known(called, tools)
     names = tuple(sorted({name for found in known.values() for name in found}))
@@ -83,7 +84,8 @@ def fit_tagger(
             heat = _heat(known_less, _batches(judged, columns))
             if judge is not None:
                 told = [(row.tool, row.text, _among(columns[row.tool], row.states)) for row in unseen if row.own]
-                judge.words(_made(names, known, known_less, heat), told)
+                judge.words(less := _made(names, known, known_less, heat), told)
+                judge.asked(less, [p for p in pairs if len(p.calls) == 1 and is_unseen(family_of(p))])
         return _made(names, known, _fit(rows, columns, len(names), bar), heat)
 
 
