@@ -162,8 +162,9 @@ class CallBias:
         later = names[done:] if last in names or not place.used else []
         if place.key is None:
             return self._members(tool, later, reading, comma=bool(place.used), alone=not before), False
-        if reading is None or place.key not in reading.names:
-            return self._values(tool, place.key, alone=not before), False
+        listed = self._values(tool, place.key, alone=not before)
+        if listed or reading is None or place.key not in reading.names:
+            return listed, False
         return self._copied(tool, place.key, reading, alone=not before), True
 
     def _counted(self, tool: Tool, before: str) -> frozenset[str]:
@@ -175,7 +176,7 @@ class CallBias:
         return self._numbers[tool.name, before]
 
     def _reading(self, tool: Tool, before: str) -> Reading | None:
-        """Return what the tagger makes of the request, without the words that the calls `before` took."""
+        """Return what is read in the request, without the words that the calls `before` took."""
         if (tool.name, before) not in self._tagged:
             found = self._said.reading(tool.name)
             taken = [json.loads(text) for text in _VALUE.findall(before)]

@@ -19,27 +19,33 @@ from schematune.decoding.tagger import Reading
 from schematune.schemas.call import NO_TOOL
 from schematune.schemas.tool import ToolSet
 
-__all__ = ["Joined", "advised", "chosen_jointly", "joined", "unsaid"]
+__all__ = ["Joined", "advised", "chosen", "chosen_jointly", "joined", "unsaid"]
 
 UNTAGGED = 0.6
 """What the reader counts where the tagger knows nothing of an argument: numbers, dates, and what its pairs never say."""
+
+_MOST = 8
+"""Likeliest tools of which it is looked for what they are not told."""
+
+_LACKING = 0.95
+"""The probability that something is missing has at most: the right tool may be another."""
 
 _LEAST = 1e-30
 _SURE = 1e-6
 """Nothing is surer than this."""
 
 
-def joined(tagged: Reading | None, read: Reading, share: float, untagged: float = UNTAGGED) -> Reading:
+def joined(tagged: Reading | None, read: Reading, share: float) -> Reading:
     """Return a tagger's reading to the power of 1 - `share` times a reader's of the same words to that of `share`.
 
     It is of all arguments that the reader knows: where the tagger knows nothing of one, nothing of the tagger's speaks for or
-    against it, and what the reader says for it counts to the power of `untagged`.
+    against it, and what the reader says of its words counts to the power of `UNTAGGED`; so does all where there is no tagger.
     """
     if tagged is None:
-        return Reading(read.request, read.words, read.names, read.factors**untagged, read.moves**untagged)
+        return Reading(read.request, read.words, read.names, read.factors**UNTAGGED, read.moves**UNTAGGED)
     own = _places_of(read, tagged)
     known = np.array([place > 0 or state == 0 for state, place in enumerate(own)])
-    powers = np.where(known, share, untagged)
+    powers = np.where(known, share, UNTAGGED)
     outside = np.maximum(read.factors[:, :1], _LEAST)
     factors = tagged.factors[:, own] ** (1 - share) * outside**share
     factors = factors * np.maximum(read.factors / outside, _LEAST) ** powers
@@ -62,6 +68,12 @@ def unsaid(reading: Reading, required: Sequence[str]) -> float | None:
         return None
     most = min(max(*shares, _SURE), 1 - _SURE)
     return math.log(most / (1 - most))
+
+
+def chosen(reader: Reader, heard: str, tools: ToolSet) -> dict[str, float]:
+    """Return what a reader says of each tool and of `no_tool`, which it must be surer of than it is."""
+    logs = reader.chosen(heard, tools)
+    return {**logs, NO_TOOL: logs[NO_TOOL] - AnyTool.doubt}
 
 
 def chosen_jointly(own: Answers, read: dict[str, float], share: float) -> Answers:
@@ -120,12 +132,14 @@ class _Said:
         """Return how probable it is that a tool is not told what it must be.
 
         Never more probable than usual: of a tool that is not meant nothing is said, and to ask for it is no better for that.
+        Nothing of a tool that is not among the likeliest: a large set has too many to read a request as one of each.
         """
-        lacking, reading = self.both.shares.lacking, self.reading(tool)
-        odds = unsaid(reading, self.both.tools[tool].required) if lacking is not None and reading is not None else None
+        lacking, required = self.both.shares.lacking, self.both.tools[tool].required
+        reading = self.reading(tool) if lacking is not None and required and tool in self._likeliest else None
+        odds = unsaid(reading, required) if reading is not None else None
         if lacking is None or odds is None:
             return {}
-        share = lacking.probability(odds)
+        share = min(lacking.probability(odds), _LACKING)
         return {
             "yes": (math.log(min(share, lacking.usual)), math.log(lacking.usual)),
             "no": (math.log1p(-share), math.log1p(-lacking.usual)),
@@ -136,9 +150,13 @@ class _Said:
         own, share = self.own.answers("tool"), self.both.shares.tools
         if not own or not share:
             return own
-        logs = self.both.reader.chosen(self.both.heard or self.request, self.both.tools)
-        logs[NO_TOOL] -= AnyTool.doubt
-        return chosen_jointly(own, logs, share)
+        return chosen_jointly(own, chosen(self.both.reader, self.both.heard or self.request, self.both.tools), share)
+
+    @cached_property
+    def _likeliest(self) -> Sequence[str]:
+        """The tools that may be called of which it is looked for what they are not told."""
+        logs = {name: log for name, (log, _) in self._tools.items() if name in self.both.tools}
+        return sorted(logs, key=lambda name: -logs[name])[:_MOST] or self.both.tools.names[:_MOST]
 
     def reading(self, tool: str) -> Reading | None:
         if tool not in self.read:

@@ -163,12 +163,14 @@ class Shares:
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> "Shares":
-        """Make shares of their numbers; raises `TypeError` for another number of these.
+        """Make shares of their numbers; raises `TypeError` or `ValueError` for what are none.
 
         >>> Shares.of([0.1, 0.2]), Shares.of(Shares(0.1, 0.2, Lacking(-1.0, 1.0, 0.1)).listed()).lacking
         (Shares(tools=0.1, words=0.2, lacking=None), Lacking(bias=-1.0, slope=1.0, usual=0.1))
         """
         tools, words, *lacking = map(float, numbers)
+        if not (0 <= tools and 0 <= words <= 1 and all(0 < usual < 1 for usual in lacking[2:])):
+            raise ValueError(f"no shares: {numbers}")
         return cls(tools, words, Lacking(*lacking) if lacking else None)
 
 

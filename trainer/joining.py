@@ -1,7 +1,8 @@
 """How much a base's reader counts beside an adapter's prior, found on pairs that the prior was not fit to.
 
 The shares (`schematune.decoding.joined`) are those that make the user's own requests likeliest, of families of wordings kept aside;
-with too few of these they are what was best, on average, for tool sets that are described, and for those that are not.
+with too few of these they are what was best, on average, for tool sets that are described, and for those that are not. When a
+request leaves out what its tool must be told is learnt from all pairs kept aside.
 """
 
 import math
@@ -11,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from schematune.decoding.joined import chosen_jointly, joined, unsaid
+from schematune.decoding.joined import chosen, chosen_jointly, joined, unsaid
 from schematune.decoding.prior import Array, Lacking, Shares
-from schematune.decoding.reader import AnyTool, Reader
+from schematune.decoding.reader import Reader
 from schematune.decoding.tagger import Reading, Tagger
-from schematune.schemas.call import ASK, NO_TOOL
+from schematune.schemas.call import ASK
 from schematune.schemas.pair import Pair, heard_in
 from schematune.schemas.tool import ToolSet
 from schematune.trainer.weighing import is_own, shares
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "logistic"]
 
 _DESCRIBED, _BARE = Shares(0.3, 0.4), Shares(0.2, 0.1)
 """The shares without examples: a reader goes by what a description says."""
@@ -31,7 +32,7 @@ _LEAST = 10
 _MOST = 150
 """Requests that are looked at to choose a share."""
 
-_MOST_ASKED = 500
+_MOST_ASKED = 300
 """Requests that are looked at to learn when to ask."""
 
 _ASKS = 5
@@ -49,7 +50,7 @@ _NEAR = {"tools": 0.02, "words": 0.05}
 
 
 class Judge:
-    """Chooses the shares of a reader beside a prior: `shares`, once `choice` and `words` were told of requests kept aside."""
+    """Chooses the shares of a reader beside a prior: `shares`, once `choice`, `words` and `asked` were told of requests kept aside."""
 
     def __init__(self, reader: Reader, tools: ToolSet) -> None:
         """`tools` are those that the prior is fit to."""
@@ -63,8 +64,7 @@ class Judge:
         lost = dict.fromkeys(_TOOLS, 0.0)
         some = _some(list(zip(requests, logs, strict=True)))
         for (pair, right), own in some:
-            read = self.reader.chosen(heard_in(pair.messages), self.tools)
-            read[NO_TOOL] -= AnyTool.doubt
+            read = chosen(self.reader, heard_in(pair.messages), self.tools)
             for share in lost:
                 leant = chosen_jointly({name: (log, 0.0) for name, log in own.items()}, read, share)
                 lost[share] -= leant[right][0]
@@ -95,7 +95,7 @@ class Judge:
         ]
         asks = sum(is_ask for _, is_ask, _ in rows)
         if min(asks, len(rows) - asks) >= _ASKS:
-            lacking = _logistic(np.array(rows, dtype=float)[:, :2], np.array(shares([own for *_, own in rows])))
+            lacking = logistic(np.array(rows, dtype=float)[:, :2], np.array(shares([own for *_, own in rows])))
             self.shares = replace(self.shares, lacking=lacking)
 
     def _odds(self, tagger: Tagger, pair: Pair) -> float | None:
@@ -108,8 +108,14 @@ class Judge:
         return unsaid(joined(tagger.read(name, pair.said), read, self.shares.words), self.tools[name].required)
 
 
-def _logistic(rows: Array, weights: Array) -> Lacking:
-    """Fit the log-odds of the second column by the first, by Newton's steps with a little L2 regularisation; never falling."""
+def logistic(rows: Array, weights: Array) -> Lacking | None:
+    """Fit the log-odds of the second column by the first, by Newton's steps with a little L2 regularisation; None where they do not rise.
+
+    >>> logistic(np.array([(-2, 0), (-1, 0), (1, 1), (2, 1)] * 9), np.ones(36)).slope > 1
+    True
+    >>> logistic(np.array([(-2, 1), (-1, 1), (1, 0), (2, 0)] * 9), np.ones(36)) is None
+    True
+    """
     inputs, goals = np.stack([np.ones(len(rows)), rows[:, 0]], axis=1), rows[:, 1]
     found = np.array([-2.0, 0.5])
     for _ in range(30):
@@ -118,7 +124,7 @@ def _logistic(rows: Array, weights: Array) -> Lacking:
         bend = (inputs * (weights * said * (1 - said))[:, None]).T @ inputs + _RIDGE * np.eye(2)
         found = found - np.clip(np.linalg.solve(bend, slope), -1, 1)
     usual = float((weights @ goals) / weights.sum())
-    return Lacking(float(found[0]), max(0.0, float(found[1])), min(max(usual, _RARE), 1 - _RARE))
+    return Lacking(float(found[0]), float(found[1]), min(max(usual, _RARE), 1 - _RARE)) if found[1] > 0 else None
 
 
 def _log(tagged: Reading, both: Reading, states: Sequence[int]) -> float:
@@ -130,7 +136,7 @@ def _log(tagged: Reading, both: Reading, states: Sequence[int]) -> float:
 
 
 def _some(requests: Sequence[Any], most: int = _MOST) -> Sequence[Any]:
-    return requests[:: len(requests) // most + 1]
+    return requests[:: max(1, -(-len(requests) // most))]
 
 
 def _least(lost: Mapping[float, float], count: int, near: float) -> float:

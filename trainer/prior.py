@@ -127,7 +127,7 @@ def _calibrated(
     judged = [
         _judged(seen, unseen, rarity, size, bar)
         for (seen, unseen), rows in zip(parts, asked, strict=True)
-        if unseen and {row.name for row in seen} == {row.name for row in rows}
+        if len({row.name for row in seen}) > 1 and {row.name for row in seen} & {row.name for row in unseen}
     ]
     losses = {
         heat: sum(
@@ -159,7 +159,8 @@ def _judged(seen: Sequence[_Row], unseen: Sequence[_Row], rarity: Array, size: i
     """Return what is said of unseen rows, the user's own where there are any: logits, rates of the names, right ones, the rows."""
     names = _names(seen)
     weights = _fit(seen, names, rarity, size, bar)
-    rows = [row for row in unseen if row.own] or list(unseen)
+    unseen = [row for row in unseen if row.name in names]
+    rows = [row for row in unseen if row.own] or unseen
     logits = _matrix(rows, rarity, size)[0] @ weights
     return logits, _rates(seen, names), torch.tensor([names.index(row.name) for row in rows]), rows
 

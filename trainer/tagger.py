@@ -56,7 +56,7 @@ def fit_tagger(
 
     It knows the string arguments at the top of each tool whose values, 90 % of them and two at least, are spans of the
     request; a tool that no pair calls has those that are called like another's. The user's own requests together weigh twice as much as those made by synthesis. Deterministic. `judge` is
-    told of the user's own requests that were kept aside. `progress` shows a bar where it takes over two seconds.
+    told of what was kept aside. `progress` shows a bar where it takes over two seconds.
 
     >>> from schematune.schemas.call import Call
     >>> pairs = [Pair.of(f"play {name} please", [Call("play", {"song": name})]) for name in ("Hey Jude", "Yesterday", "In My Life")]
