@@ -24,8 +24,8 @@ __all__ = ["Joined", "advised", "chosen", "chosen_jointly", "joined", "unsaid"]
 UNTAGGED = 0.6
 """What the reader counts where the tagger knows nothing of an argument: numbers, dates, and what its pairs never say."""
 
-_MOST = 8
-"""Likeliest tools of which it is looked for what they are not told."""
+_MOST, _UNLIKELY = 5, 5.0
+"""Of how many tools it is looked for what they are not told, and how much less likely than the likeliest one they are at most (nats)."""
 
 _LACKING = 0.95
 """The probability that something is missing has at most: the right tool may be another."""
@@ -156,7 +156,8 @@ class _Said:
     def _likeliest(self) -> Sequence[str]:
         """The tools that may be called of which it is looked for what they are not told."""
         logs = {name: log for name, (log, _) in self._tools.items() if name in self.both.tools}
-        return sorted(logs, key=lambda name: -logs[name])[:_MOST] or self.both.tools.names[:_MOST]
+        least = max(logs.values(), default=0.0) - _UNLIKELY
+        return sorted((name for name in logs if logs[name] >= least), key=lambda name: -logs[name])[:_MOST]
 
     def reading(self, tool: str) -> Reading | None:
         if tool not in self.read:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schematune.decoding.base import BUILTIN
+from schematune.decoding.base import BUILTIN, load_base
+from schematune.decoding.bias import CallBias, _Place
 from schematune.decoding.joined import Joined, advised, chosen_jointly, joined, unsaid
 from schematune.decoding.prior import Answers, Lacking, Shares, ToolPrior
 from schematune.decoding.reader import AnyTool, Reader
@@ -221,3 +222,24 @@ def test_what_is_likeliest_unsaid_counts() -> None:
     with pytest.raises(TypeError):
         Shares.of([0.1, 0.2, 0.3])
     assert Shares.of(Shares(0.1, 0.2, Lacking(-1, 1, 0.3)).listed()) == Shares(0.1, 0.2, Lacking(-1, 1, 0.3))
+
+
+def test_what_a_prior_knows_of_a_listed_value_stands_beside_the_reader(reader: Reader) -> None:
+    """The reader knows a choice by its words alone, the prior by what is said for it."""
+    size = {"type": "string", "enum": ["small", "large"], "description": "Cup."}
+    drink = {"type": "string", "description": "What to make."}
+    tools = ToolSet({"name": "brew", "parameters": {"properties": {"drink": drink, "size": size}}})
+    said = {"large": "a huge {}", "small": "a tiny {}"}
+    pairs = [
+        Pair.of(form.format(drink), [Call("brew", {"drink": drink, "size": value})], source=f"example:mine:{n}{value}")
+        for n, drink in enumerate(("latte", "mocha", "green tea", "espresso", "cocoa", "flat white", "chai", "cider"))
+        for value, form in said.items()
+    ]
+    prior, base = fit_prior(pairs, tools, reader=reader), load_base("builtin", device="cpu")
+    assert prior is not None and prior.shares is not None
+    both, form = Joined(prior, reader, tools, prior.shares), base.renderer.form
+    for value, wording in said.items():
+        bias = CallBias(both, wording.format("cortado"), tools, form, base.tokenizer)
+        values, copied = bias._after(tools["brew"], _Place({"drink": "cortado"}, "size", ""), "")
+        assert not copied
+        assert max(values, key=lambda text: values[text][0] - values[text][1]).strip(' "') == value
