@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from schematune.schemas.call import ASK, CHOICES, NO_TOOL, RESERVED, Answer, Call
+from schematune.schemas.call import CHOICES, NO_TOOL, RESERVED, Answer, Call
 from schematune.schemas.errors import DecodeError, InvalidOutputError, RenderError, SchemaError
 from schematune.schemas.jsontext import JSON
 from schematune.schemas.pair import Message, said_in
@@ -94,9 +94,8 @@ def _out_of_place(calls: Sequence[Call], tools: ToolSet, choice: str) -> list[st
     if len(names) > 1 and not tools.parallel:
         wrong.append(f"{len(names)} calls, where one is allowed")
     for call in calls:
-        served = call.arguments.get("tool") if call.name == ASK else call.name
         allowed = {"auto": True, "none": call.name == NO_TOOL, "required": call.name != NO_TOOL}
-        if not allowed.get(choice, served == choice):
+        if not allowed.get(choice, call.about == choice):
             wrong.append(f"{call.name}: not among what the choice {choice!r} allows")
     return wrong
 

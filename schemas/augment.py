@@ -78,7 +78,7 @@ def _shown(pair: Pair, tools: ToolSet, others: Sequence[Tool], rng: random.Rando
 
 
 def _served(call: Call) -> str:
-    return str(call.arguments.get("tool", "")) if call.name == ASK else "" if call.name in RESERVED else call.name
+    return "" if call.about in RESERVED else call.about
 
 
 def _set(shown: Sequence[Tool], like: ToolSet) -> ToolSet:

@@ -40,6 +40,15 @@ class Call:
         """Write the call as compact JSON."""
         return compact({"name": self.name, "arguments": dict(self.arguments)})
 
+    @property
+    def about(self) -> str:
+        """The name of the tool that is called, or asked about.
+
+        >>> Call("add", {"a": 1}).about, Call.ask("add", ["b"]).about
+        ('add', 'add')
+        """
+        return str(self.arguments.get("tool", "")) if self.name == ASK else self.name
+
     @classmethod
     def no_tool(cls) -> "Call":
         """Return the reserved call that says: nothing here serves the request."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from schematune.schemas.augment import renamed, turned
-from schematune.schemas.call import ASK, RESERVED, Call
+from schematune.schemas.call import RESERVED, Call
 from schematune.schemas.checks import folded
 from schematune.schemas.jsontext import JSON, digest
 from schematune.schemas.lexicon import words_of
@@ -209,7 +209,7 @@ def _turned_pair(pair: Pair, made: Mapping[str, tuple[Tool, Any]]) -> Pair:
     """Return a pair whose calls and evidence name tools and arguments as they are shown."""
     calls, evidence = list[Call](), list[Evidence]()
     for place, call in enumerate(pair.calls):
-        name = str(call.arguments["tool"]) if call.name == ASK else call.name
+        name = call.about
         turn = made[name][1] if name in made else None
         calls.append(turn(call) if turn else call)
         for item in pair.evidence:

@@ -100,8 +100,7 @@ class Judge:
 
     def _odds(self, tagger: Tagger, pair: Pair) -> float | None:
         """Return the log-odds that a request leaves out what its tool must be told; None where nothing is known of it."""
-        call = pair.calls[0]
-        name = str(call.arguments.get("tool", "")) if call.name == ASK else call.name
+        name = pair.calls[0].about
         read = self.reader.read(self.tools[name], pair.said) if name in self.tools else None
         if read is None:
             return None

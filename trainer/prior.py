@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from schematune.decoding.prior import BUCKETS, Array, Classifier, ToolPrior, features
 from schematune.decoding.reader import Reader
-from schematune.schemas.call import ASK, Call
 from schematune.schemas.jsontext import compact
 from schematune.schemas.pair import Pair, said_in
 from schematune.schemas.tool import ToolSet
@@ -67,7 +66,7 @@ def fit_prior(
     """
     pairs = list(pairs)
     single = [pair for pair in pairs if len(pair.calls) == 1]
-    told = [_row(pair, name) for pair in single if (name := _tool(pair.calls[0]))]
+    told = [_row(pair, name) for pair in single if (name := pair.calls[0].about)]
     judge = Judge(reader, tools) if reader is not None else None
     tagger = fit_tagger(pairs, tools, judge=judge, progress=progress)
     if not told or (len({row.name for row in told}) < 2 and tagger is None):
@@ -80,10 +79,6 @@ def fit_prior(
     return ToolPrior(
         rarity, classifier, dict(zip(asked, arguments, strict=True)), tagger, judge.shares if judge else None
     )
-
-
-def _tool(call: Call) -> str:
-    return str(call.arguments.get("tool", "")) if call.name == ASK else call.name
 
 
 def _row(pair: Pair, name: str) -> _Row:

@@ -25,7 +25,6 @@ from tqdm import tqdm
 from schematune.decoding.choosing import several_seen, tools_seen
 from schematune.decoding.reader import MOST_SLOTS, MOVES, NOT_MEANT, Reader, move_kinds
 from schematune.decoding.slots import SEEN, slots_of, words_seen
-from schematune.schemas.call import ASK
 from schematune.schemas.errors import SchematuneError
 from schematune.schemas.pair import Evidence, Pair, heard_in
 from schematune.schemas.spans import places, units
@@ -76,7 +75,7 @@ def row_of(pair: Pair, tools: ToolSet, rng: random.Random | None = None) -> Row 
 
     With a random state, told as somebody may type it, and in part with the tool's arguments in the order in which they are said.
     """
-    call, wanted = pair.calls[0], _wanted(pair)
+    call, wanted = pair.calls[0], pair.calls[0].about
     if wanted not in tools:
         return None
     heard, evidence = heard_of(pair)
@@ -102,7 +101,7 @@ def unfit(pair: Pair, tools: ToolSet, others: ToolSet, rng: random.Random) -> Ro
     """Return a pair's request beside `others` than its own tools, none of which is right."""
     names = {*tools.names}
     kept = [tool for tool in others if tool.name not in names]
-    if len(pair.calls) != 1 or _wanted(pair) not in tools or not kept:
+    if len(pair.calls) != 1 or pair.calls[0].about not in tools or not kept:
         return None
     some = rng.sample(kept, min(len(kept), rng.choice((1, 1, 2, 3, 5, 8))))
     return Row(tools_seen(retold(heard_in(pair.messages), rng).text, some), -1, [], [])
@@ -113,12 +112,6 @@ def _in_order(tool: Tool, evidence: Sequence[Evidence]) -> Tool:
     said = {item.path.split(".")[1]: item.start for item in reversed(evidence) if item.start >= 0 and "." in item.path}
     names = sorted(tool.properties, key=lambda name: said.get(name, 10**6))
     return replace(tool, parameters={**tool.parameters, "properties": {name: tool.properties[name] for name in names}})
-
-
-def _wanted(pair: Pair) -> str:
-    """Return the tool that a pair of one call calls, or asks about."""
-    call = pair.calls[0]
-    return str(call.arguments.get("tool", "")) if call.name == ASK else call.name
 
 
 def _states(pair: Pair, tool: Tool, words: Sequence[tuple[int, int]]) -> list[int]:
@@ -290,16 +283,16 @@ def _judged(reader: Reader) -> dict[str, float]:
     right = spans = chosen = many = counted = called = 0
     for block in Corpus(Sources(), seed=999_999):
         for pair in block.pairs:
-            if _wanted(pair) not in block.tools:
+            if pair.calls[0].about not in block.tools:
                 continue
             heard = heard_in(pair.messages)
             called += 1
-            counted += (reader.several(heard, block.tools[_wanted(pair)]) > 0.5) == (len(pair.calls) > 1)
+            counted += (reader.several(heard, block.tools[pair.calls[0].about]) > 0.5) == (len(pair.calls) > 1)
             if len(pair.calls) != 1:
                 continue
             logs = reader.chosen(heard, block.tools)
             many += 1
-            chosen += max(logs, key=lambda name: logs[name]) == _wanted(pair)
+            chosen += max(logs, key=lambda name: logs[name]) == pair.calls[0].about
             name = pair.calls[0].name
             tool = block.tools[name] if name in block.tools else None
             if tool is not None and (states := _states(pair, tool, units(heard))):
