@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from schematune.decoding.prior import Answers, Prior, Said, Shares, ToolPrior
+from schematune.decoding.prior import Answers, Prior, Said, Shares, ToolPrior, yes_or_no
 from schematune.decoding.reader import AnyTool, Reader
 from schematune.decoding.tagger import Reading
 from schematune.schemas.call import NO_TOOL
@@ -140,10 +140,7 @@ class _Said:
         if lacking is None or odds is None:
             return {}
         share = min(lacking.probability(odds), _LACKING)
-        return {
-            "yes": (math.log(min(share, lacking.usual)), math.log(lacking.usual)),
-            "no": (math.log1p(-share), math.log1p(-lacking.usual)),
-        }
+        return yes_or_no(min(share, lacking.usual), 1 - share, lacking.usual)
 
     @cached_property
     def _tools(self) -> Answers:

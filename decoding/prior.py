@@ -20,7 +20,7 @@ from schematune.schemas.errors import ContractError
 from schematune.schemas.jsontext import compact, strict_loads
 
 __all__ = [
-    "BUCKETS", "PRIOR", "Answers", "Array", "Classifier", "Lacking", "Prior", "Said", "Shares", "ToolPrior", "deflated", "features", "inflated",
+    "BUCKETS", "PRIOR", "Answers", "Array", "Classifier", "Lacking", "Prior", "Said", "Shares", "ToolPrior", "deflated", "features", "inflated", "yes_or_no",
 ]  # fmt: skip
 
 PRIOR = "tool_prior.safetensors"
@@ -38,6 +38,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 Answers = dict[str, tuple[float, float]]
 """What may be answered, each with the logarithms of its probability given a request, and of its share among all."""
+
+
+def yes_or_no(yes: float, no: float, usual: float) -> Answers:
+    """Return the answers of a question of yes and no: their probabilities given a request, and the share of yes among all.
+
+    >>> yes_or_no(1.0, 1.0, 0.5)["yes"] == (0.0, math.log(0.5))
+    True
+    """
+    return {"yes": (math.log(yes), math.log(usual)), "no": (math.log(no), math.log(1 - usual))}
 
 
 class Said(Protocol):

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from schematune.decoding.choosing import several_seen, tools_seen
-from schematune.decoding.prior import Answers, deflated, inflated
+from schematune.decoding.prior import Answers, deflated, inflated, yes_or_no
 from schematune.decoding.slots import SEEN, Array, slots_of, words_seen
 from schematune.decoding.tagger import MOST_WORDS, Reading, moves_of
 from schematune.schemas.call import NO_TOOL
@@ -230,10 +230,7 @@ class _Said:
         if not shares:
             return {}
         said = min(max(math.prod(shares), 1 - _ASKED), 1 - _LEAST)
-        return {
-            "yes": (math.log(1 - said), math.log(_ASKED)),
-            "no": (math.log(said), math.log(1 - _ASKED)),
-        }
+        return yes_or_no(1 - said, said, _ASKED)
 
     def _several(self) -> Answers:
         """Return how probable it is that a request wants several calls, and that it wants one."""
@@ -242,10 +239,7 @@ class _Said:
         share = self.reader.several(self.request, self.tools[self._likeliest[0]])
         share = share / (share + math.exp(AnyTool.alone) * (1 - share))
         share = min(max(share, _LEAST_SEVERAL), 1 - _LEAST_SEVERAL)
-        return {
-            "yes": (math.log(share), math.log(SEVERAL)),
-            "no": (math.log(1 - share), math.log(1 - SEVERAL)),
-        }
+        return yes_or_no(share, 1 - share, SEVERAL)
 
     def reading(self, tool: str) -> Reading | None:
         if tool not in self.read:

@@ -83,15 +83,10 @@ def fit_tagger(
             known_less = _fit(seen, columns, len(names), bar)
             heat = _heat(known_less, _batches(judged, columns))
             if judge is not None:
-                told = [(row.tool, row.text, _among(columns[row.tool], row.states)) for row in unseen if row.own]
+                told = [(r.tool, r.text, [columns[r.tool].index(s) for s in r.states]) for r in unseen if r.own]
                 judge.words(less := _made(names, known, known_less, heat), told)
                 judge.asked(less, [p for p in pairs if len(p.calls) == 1 and is_unseen(family_of(p))])
         return _made(names, known, _fit(rows, columns, len(names), bar), heat)
-
-
-def _among(columns: Sequence[int], states: Sequence[int]) -> list[int]:
-    """Return states as their places among a tool's own."""
-    return [columns.index(state) for state in states]
 
 
 def _made(
